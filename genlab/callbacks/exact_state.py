@@ -1,0 +1,75 @@
+"""Makes a run a pure function of its configuration: all randomness and the order of data follow from seed and step.
+
+Nothing random has to be saved. Before each batch torch's generator is seeded from (seed, step, rank), so that validation,
+logging and previews cannot change the training, and a resumed run draws what the uninterrupted one would have drawn.
+"""
+
+import hashlib
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from genlab.checkpoint import stamp
+from genlab.datasets.base import Dataset
+from genlab.errors import RunError
+
+EXPLAIN_DATA = "the data differ from those that the run was trained on"
+
+
+def mixed_seed(*parts: object) -> int:
+    """A 63-bit seed from numbers and words; near inputs give unrelated seeds."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
+
+
+class ExactState(pl.Callback):
+    """Seeds each step, counts steps in batches, and puts the data loader back where the checkpoint left it.
+
+    Args:
+        config: the resolved configuration, written into each checkpoint.
+        allow_data_change: go on although the data changed since the checkpoint.
+    """
+
+    def __init__(self, config: dict[str, Any], allow_data_change: bool = False) -> None:
+        self.config = config
+        self.allow_data_change = allow_data_change
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.manual_seed(mixed_seed(self.config["seed"], "start"))
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(mixed_seed(self.config["seed"], trainer.global_step, trainer.global_rank))
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        torch.manual_seed(mixed_seed(self.config["seed"], "validation", trainer.global_rank))
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Models call their optimizers themselves, so Lightning's step counter would stay at 0; with one count a batch
+        # `max_steps` and `global_step` mean batches for every model, however many optimizers it has.
+        trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed()
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        dataset = _dataset(trainer)
+        checkpoint["genlab"] = stamp(self.config, dataset.fingerprint()) | {
+            "step": trainer.global_step,
+            "batches": trainer.num_training_batches,
+        }
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        dataset, about = _dataset(trainer), checkpoint["genlab"]
+        if about["fingerprint"] != dataset.fingerprint() and not self.allow_data_change:
+            raise RunError(
+                f"{EXPLAIN_DATA}: fingerprint {about['fingerprint'][:12]} then, {dataset.fingerprint()[:12]} now "
+                f"({', '.join(f'{count} {split}' for split, count in dataset.sizes().items())} now).\n"
+                "Put the old data back, or go on with the new ones: allow_data_change=true"
+            )
+        epoch, batch = divmod(about["step"], about["batches"])
+        dataset.resume_at(epoch, batch)
+
+
+def _dataset(trainer: pl.Trainer) -> Dataset:
+    dataset = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
+    assert isinstance(dataset, Dataset)
+    return dataset

@@ -1,0 +1,74 @@
+"""Pictures while a model trains: samples, and reconstructions where the model has them."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid, save_image
+
+from genlab.datasets.batches import LabelledImages
+from genlab.models.base import Reconstructs, Samples
+
+
+def image_grid(images: Tensor, columns: int) -> Tensor:
+    """One picture of many.
+
+    Shapes:
+        images: ``(N, C, H, W)`` in [-1, 1].
+        returns: ``(3, ·, ·)`` in [0, 1].
+    """
+    return make_grid(images.float().clamp(-1, 1), nrow=columns, normalize=True, value_range=(-1, 1), pad_value=0.5)
+
+
+class SampleGrid(pl.Callback):
+    """Writes ``samples/epoch-*.png`` and the same picture to TensorBoard every ``every_n_epochs`` and after the last.
+
+    The seed is always 0, so the pictures of one run show the same samples as they become clear.
+
+    Args:
+        every_n_epochs: epochs between two pictures.
+        num_samples: images in the picture.
+    """
+
+    def __init__(self, every_n_epochs: int, num_samples: int) -> None:
+        if every_n_epochs < 1 or num_samples < 1:
+            raise ValueError(f"every_n_epochs={every_n_epochs} and num_samples={num_samples} must be at least 1")
+        self.every_n_epochs = every_n_epochs
+        self.num_samples = num_samples
+        self.last_picture: Path | None = None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if trainer.is_global_zero and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs):
+            self.draw(trainer, pl_module, f"epoch-{epoch:04d}")
+
+    @torch.no_grad()
+    def draw(self, trainer: pl.Trainer, model: pl.LightningModule, name: str) -> None:
+        """Writes one picture of each kind that the model can give; models of tables give none."""
+        was_training = model.training
+        model.eval()
+        if isinstance(model, Samples):
+            samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
+            if samples.ndim == 4:
+                self.last_picture = self.write(trainer, samples, "samples", name, columns=8)
+        if isinstance(model, Reconstructs):
+            batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]
+            if isinstance(batch, LabelledImages):
+                images = batch.images[: self.num_samples // 2].to(model.device)
+                pairs = torch.stack([images, model.decode(model.encode(images))], dim=1).flatten(0, 1)
+                self.write(trainer, pairs, "reconstructions", name, columns=8)
+        model.train(was_training)
+
+    def write(self, trainer: pl.Trainer, images: Tensor, kind: str, name: str, columns: int) -> Path:
+        grid = image_grid(images, columns)
+        folder = Path(trainer.default_root_dir) / "samples"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}{'' if kind == 'samples' else f'-{kind}'}.png"
+        save_image(grid, path)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                # Loggers count batches from 0, so the batch that was just trained has this number.
+                logger.experiment.add_image(kind, grid, max(trainer.global_step - 1, 0))
+        return path

@@ -1,0 +1,64 @@
+"""Says where a value that is not finite came from."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from genlab.callbacks.exact_state import mixed_seed
+from genlab.errors import NumericError
+
+
+class Watchdog(pl.Callback):
+    """Adds to a NumericError the first bad layer, by running the failed step again with every layer watched.
+
+    Args:
+        seed: of the run; the step is run again with the same random numbers.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.batch: Any = None
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        self.batch = batch
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, NumericError):
+            torch.manual_seed(mixed_seed(self.seed, trainer.global_step, trainer.global_rank))
+            where = first_bad(pl_module, self.batch)
+            exception.args = (f"{exception.args[0]} at step {trainer.global_step + 1}: {where}",)
+
+
+def first_bad(model: pl.LightningModule, batch: Any) -> str:
+    """The first place with a value that is not finite: the data, a weight, or a layer's output."""
+    for name, tensor in zip(getattr(batch, "_fields", ()), batch or (), strict=False):
+        if _is_bad(tensor):
+            return f"the batch itself holds such values in '{name}'"
+    for name, tensor in model.named_parameters():
+        if _is_bad(tensor):
+            return f"the first such values are in the weight '{name}', written by an earlier step"
+    found: list[str] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if not found and _is_bad(output):
+                found.append(f"the first such values come out of the layer '{name}' ({type(module).__name__})")
+
+        return hook
+
+    layers = [(name, layer) for name, layer in model.named_modules() if name and not list(layer.children())]
+    handles = [layer.register_forward_hook(watch(name)) for name, layer in layers]
+    try:
+        model.training_step(batch, 0)
+    except NumericError:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else "every layer's output is finite, so they arise in the loss itself"
+
+
+def _is_bad(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all())
