@@ -41,7 +41,7 @@ class ResourceError(GenlabError):
     exit_code = 6
 
 
-class Interrupted(GenlabError):
+class InterruptedRunError(GenlabError):
     """Stopped by a signal after a checkpoint was written: 130 for SIGINT, 143 for SIGTERM and SIGHUP."""
 
     def __init__(self, message: str, exit_code: int) -> None:

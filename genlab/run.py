@@ -168,7 +168,9 @@ class Run:
     def candidates(self) -> list[Path]:
         """The checkpoints to go on from, newest first; ``best`` comes last because it may be old."""
         steps = sorted(self.checkpoints.glob("step-*.ckpt"), reverse=True)
-        return [path for path in (self.checkpoints / "last.ckpt", *steps, self.checkpoints / "best.ckpt") if path.is_file()]
+        return [
+            path for path in (self.checkpoints / "last.ckpt", *steps, self.checkpoints / "best.ckpt") if path.is_file()
+        ]
 
     def checkpoint_file(self, checkpoint: str) -> Path:
         """The file of a checkpoint's name, ``last``, ``best`` or ``step-…``.

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
-from genlab.errors import Interrupted, NumericError
+from genlab.errors import InterruptedRunError, NumericError
 from genlab.run import Run
 
 STOPPING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
@@ -22,8 +22,8 @@ STOPPING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 class Checkpoints(Checkpoint):
     """Saves by time, by epoch, when a signal comes and when training ends, always at the end of a whole batch.
 
-    One file a save, ``step-<batches>.ckpt``; ``last.ckpt`` and ``best.ckpt`` are further names of the same file. Lightning
-    calls a ``Checkpoint`` after all other callbacks and after the model, so the state it saves is complete.
+    One file a save, ``step-<batches>.ckpt``; ``last.ckpt`` and ``best.ckpt`` are further names of the same file.
+    Lightning calls a ``Checkpoint`` after all other callbacks and after the model: what it saves is complete.
 
     Args:
         run: where to save.
@@ -100,7 +100,9 @@ class Checkpoints(Checkpoint):
         self.signal = 0
         if number in STOPPING:
             name = signal.Signals(number).name
-            raise Interrupted(f"stopped by {name} after step {self.saved_step}; nothing is lost", STOPPING[number])
+            raise InterruptedRunError(
+                f"stopped by {name} after step {self.saved_step}; nothing is lost", STOPPING[number]
+            )
 
     def is_better(self, trainer: pl.Trainer) -> bool:
         """Whether the monitored value is the best so far; remembers it."""

@@ -1,7 +1,7 @@
 """Makes a run a pure function of its configuration: all randomness and the order of data follow from seed and step.
 
-Nothing random has to be saved. Before each batch torch's generator is seeded from (seed, step, rank), so that validation,
-logging and previews cannot change the training, and a resumed run draws what the uninterrupted one would have drawn.
+Nothing random has to be saved. Before each batch torch's generator is seeded from (seed, step, rank): validation,
+logging and previews cannot change the training, and a resumed run draws what the uninterrupted one would have.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ class ExactState(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         torch.manual_seed(mixed_seed(self.config["seed"], "start"))
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         torch.manual_seed(mixed_seed(self.config["seed"], trainer.global_step, trainer.global_rank))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -50,14 +52,18 @@ class ExactState(pl.Callback):
         # `max_steps` and `global_step` mean batches for every model, however many optimizers it has.
         trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_completed()
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         dataset = _dataset(trainer)
         checkpoint["genlab"] = stamp(self.config, dataset.fingerprint()) | {
             "step": trainer.global_step,
             "batches": trainer.num_training_batches,
         }
 
-    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         dataset, about = _dataset(trainer), checkpoint["genlab"]
         if about["fingerprint"] != dataset.fingerprint() and not self.allow_data_change:
             raise RunError(

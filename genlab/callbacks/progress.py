@@ -40,7 +40,9 @@ class TrainingProgress(pl.Callback):
             auto_refresh=False,
             transient=True,
         )
-        self.total = self.bars.add_task("training", total=_total_batches(trainer), completed=trainer.global_step, note="")
+        self.total = self.bars.add_task(
+            "training", total=_total_batches(trainer), completed=trainer.global_step, note=""
+        )
         self.epoch = self.bars.add_task("epoch", total=int(trainer.num_training_batches), note="")
         self.bars.start()
 
