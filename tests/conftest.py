@@ -1,0 +1,67 @@
+"""What several test modules need: a configuration from words, and a short training in a folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genlab.checkpoint import load
+from genlab.config import compose
+from genlab.run import Run
+from genlab.training import fit
+
+SHORT = [
+    "trainer.max_epochs=2",
+    "trainer.limit_train_batches=3",
+    "trainer.limit_val_batches=1",
+    "trainer.log_every_n_steps=1",
+    "trainer.enable_progress_bar=false",
+    "dataset.batch_size=16",
+    "callbacks.sample_grid.num_samples=4",
+    "accelerator=cpu",
+    "threads=1",
+]
+"""Two epochs of three batches of 16."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def short_config(model: str, *words: str) -> dict[str, Any]:
+    """The configuration of a short training of a model on its own default data."""
+    return compose("train", [f"model={model}", *SHORT, *words]).config
+
+
+def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The last checkpoint of a training in ``folder``; goes on where the folder's last checkpoint stands, if any."""
+    from genlab.config import save
+
+    new = not (folder / "config.yaml").exists()
+    run = Run.create(folder) if new else Run(folder)
+    save(config, folder / "config.yaml")
+    checkpoint = None if new else run.newest_good()[0]
+    step = load(checkpoint)["genlab"]["step"] if checkpoint else 0
+    fit(run, config, checkpoint, step)
+    return load(folder / "checkpoints" / "last.ckpt")
+
+
+def differences(a: Any, b: Any, path: str = "") -> list[str]:
+    """Where two checkpoints differ in a bit; the time of saving and the settings that set the budget may differ."""
+    if path in (".genlab.saved_at", ".genlab.config", ".loops.fit_loop.epoch_loop.state_dict") or "val_loop" in path:
+        return []
+    if isinstance(a, torch.Tensor):
+        return [] if torch.equal(a, b) else [path]
+    if isinstance(a, dict):
+        if a.keys() != b.keys():
+            return [f"{path}: {sorted(a.keys() ^ b.keys())}"]
+        return [found for key in a for found in differences(a[key], b[key], f"{path}.{key}")]
+    if isinstance(a, list | tuple):
+        return [found for i, (x, y) in enumerate(zip(a, b, strict=True)) for found in differences(x, y, f"{path}[{i}]")]
+    return [] if a == b else [f"{path}: {a!r} is not {b!r}"]
+
+
+Train = Callable[..., dict[str, Any]]

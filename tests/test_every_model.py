@@ -1,0 +1,217 @@
+"""What every model promises, tested for every YAML in ``conf/model``: a new model needs nothing here.
+
+Each model trains two epochs of three batches on its own default data set.
+"""
+
+import ast
+import importlib
+import inspect
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from conftest import differences, short_config, trained
+
+from genlab.config import check, compose, config_dir
+from genlab.datasets.base import Dataset
+from genlab.errors import NumericError, UsageError
+from genlab.models.base import GenerativeModel, Samples
+from genlab.run import load_model
+from genlab.training import build_model
+
+MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def recipe(model_name: str) -> dict[str, Any]:
+    text = (config_dir() / "model" / f"{model_name}.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["model"]
+
+
+@pytest.fixture(scope="module")
+def model_class(recipe: dict[str, Any]) -> type[GenerativeModel]:
+    module, name = recipe["_target_"].rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(model_name: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp(model_name) / "uninterrupted"
+    return folder, trained(folder, short_config(model_name))
+
+
+def test_one_name(model_name: str, recipe: dict[str, Any]) -> None:
+    assert recipe["_target_"].rsplit(".", 1)[0] == f"genlab.models.{model_name}"
+    assert (Path(__file__).parent / "models" / f"test_{model_name}.py").is_file()
+
+
+def test_recipe_gives_exactly_the_constructor_arguments(
+    recipe: dict[str, Any], model_class: type[GenerativeModel]
+) -> None:
+    parameters = inspect.signature(model_class).parameters
+    assert set(recipe) - {"_target_"} == set(parameters)
+    assert all(parameter.default is parameter.empty for parameter in parameters.values())
+
+
+def test_module_names_its_paper(model_class: type[GenerativeModel]) -> None:
+    source = inspect.getsourcefile(model_class)
+    assert source is not None
+    docstring = ast.get_docstring(ast.parse(Path(source).read_text(encoding="utf-8"))) or ""
+    assert "arXiv:" in docstring or "doi:" in docstring
+    assert "Differs from the paper:" in (model_class.__doc__ or "")
+
+
+def test_it_is_one_shallow_class(model_class: type[GenerativeModel]) -> None:
+    assert model_class.__bases__ == (GenerativeModel,)
+
+
+def test_checkpoint_holds_plain_data_and_finite_weights(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
+    _, checkpoint = uninterrupted  # it was read with weights_only=True
+    assert checkpoint["genlab"]["step"] == 6
+    assert checkpoint["global_step"] == 6
+    for name, tensor in checkpoint["state_dict"].items():
+        assert torch.isfinite(tensor.double()).all(), name
+
+
+def test_same_seed_gives_the_same_bits(
+    model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    again = trained(tmp_path / "again", short_config(model_name, "trainer.enable_progress_bar=true"))
+    assert differences(uninterrupted[1]["state_dict"], again["state_dict"]) == []
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_stopped_and_resumed_equals_never_stopped(
+    model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path, step: int
+) -> None:
+    trained(tmp_path / "stopped", short_config(model_name, f"trainer.max_steps={step}"))
+    resumed = trained(tmp_path / "stopped", short_config(model_name))
+    assert differences(uninterrupted[1], resumed) == []
+    logs = [(folder / "log.csv").read_text() for folder in (uninterrupted[0], tmp_path / "stopped")]
+    assert logs[0] == logs[1]
+
+
+def test_validation_pictures_and_logging_do_not_change_the_training(
+    model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    bare = short_config(model_name, "trainer.limit_val_batches=0", "trainer.log_every_n_steps=100", "~callbacks.sample_grid")
+    assert differences(uninterrupted[1]["state_dict"], trained(tmp_path / "bare", bare)["state_dict"]) == []
+
+
+def test_every_parameter_gets_a_gradient(model_name: str) -> None:
+    config = short_config(model_name)
+    model, batch = model_and_batch(config)
+    optimizers = model.configure_optimizers() or []
+    model.optimizers = lambda use_pl_optimizer=True: optimizers[0] if len(optimizers) == 1 else optimizers  # type: ignore[method-assign,assignment]
+    model.report = lambda **values: None  # type: ignore[method-assign]
+    touched: set[int] = set()
+
+    def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, name: str) -> None:
+        assert torch.isfinite(loss), name
+        optimizer.zero_grad()
+        loss.backward()
+        mine = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        touched.update(id(parameter) for parameter in mine if parameter.grad is not None and parameter.grad.any())
+
+    model.descend = descend  # type: ignore[method-assign]
+    model.train()
+    model.training_step(batch, 0)
+    missed = [name for name, parameter in model.named_parameters() if id(parameter) not in touched]
+    assert missed == []
+
+
+def test_two_samples_with_one_seed_are_equal_whatever_the_batch(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
+    model = load_model(str(uninterrupted[0])).model
+    if not isinstance(model, Samples):
+        pytest.skip("draws no samples")
+
+    def draw(*counts: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            return torch.cat([model.sample(count, None, generator) for count in counts])
+
+    whole = draw(7)
+    assert torch.equal(whole, draw(7))
+    torch.testing.assert_close(whole, draw(3, 4), rtol=0, atol=2e-5)
+    torch.testing.assert_close(whole, draw(*[1] * 7), rtol=0, atol=2e-5)
+    assert torch.isfinite(whole).all()
+
+
+def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do(model_name: str, model_class: Any) -> None:
+    fits = {}
+    for path in sorted((config_dir() / "dataset").glob("*.yaml")):
+        composed = compose("train", [f"model={model_name}", f"dataset={path.stem}"])
+        target = importlib.import_module(composed.config["dataset"]["_target_"].rsplit(".", 1)[0])
+        dataset_class = getattr(target, composed.config["dataset"]["_target_"].rsplit(".", 1)[1])
+        fits[path.stem] = issubclass(dataset_class.batch_type, model_class.batch_type)
+    assert any(fits.values())
+    for name in [name for name, fit in fits.items() if not fit][:2]:
+        with pytest.raises(UsageError, match=next(fitting for fitting, fit in fits.items() if fit)):
+            check(compose("train", [f"model={model_name}", f"dataset={name}"]))
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_checkpoint(
+    model_name: str, model_class: type[GenerativeModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(tmp_path / "run", short_config(model_name, "trainer.max_steps=3"))
+    kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    step = model_class.training_step
+
+    def poisoned(self: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.global_step == 4:
+            batch = type(batch)(torch.full_like(batch[0], torch.nan), *batch[1:])
+        step(self, batch, batch_idx)
+
+    monkeypatch.setattr(model_class, "training_step", poisoned)
+    with pytest.raises(NumericError, match="at step 5: the batch itself holds such values in"):
+        trained(tmp_path / "run", short_config(model_name))
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes() == kept
+
+
+def test_two_processes_hold_equal_weights(model_name: str, tmp_path: Path) -> None:
+    words = [f"model={model_name}", "accelerator=ddp_cpu", "accelerator.devices=2", f"run_dir={tmp_path / 'run'}"]
+    short = ["trainer.max_steps=2", "trainer.limit_val_batches=1", "dataset.batch_size=16", "threads=1"]
+    program = (
+        "import sys, hashlib, torch, genlab.callbacks.checkpoints as c\n"
+        "from genlab.cli import main\n"
+        "save = c.Checkpoints.save\n"
+        "def spy(self, trainer, module, best=False):\n"
+        "    save(self, trainer, module, best)\n"
+        "    state = b''.join(t.detach().numpy().tobytes() for t in module.parameters())\n"
+        "    state += b''.join(t.numpy().tobytes() for n, t in module.named_buffers() if 'running' not in n)\n"
+        "    print('rank', trainer.global_rank, hashlib.sha256(state).hexdigest(), flush=True)\n"
+        "c.Checkpoints.save = spy\n"
+        "sys.exit(main())\n"
+    )
+    script = tmp_path / "train.py"
+    script.write_text(program)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script), "train", *words, *short],
+        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("rank ")]
+    digests = {rank: digest for rank, digest in itertools.islice(lines, 2)}
+    assert set(digests) == {"0", "1"}, done.stdout
+    assert digests["0"] == digests["1"]
+
+
+def model_and_batch(config: dict[str, Any]) -> tuple[GenerativeModel, Any]:
+    from genlab.config import build
+
+    dataset = build(config["dataset"], "dataset")
+    assert isinstance(dataset, Dataset)
+    dataset.setup("fit")
+    return build_model(config), next(iter(dataset.train_dataloader()))
