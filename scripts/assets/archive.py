@@ -27,12 +27,11 @@ def options(description: str, source: str | None = None) -> argparse.Namespace:
 def members(archive: Path, pattern: str) -> dict[str, bytes]:
     """Files of a ``.tgz`` or ``.deb`` by base name, those whose path matches ``pattern``."""
     if archive.suffix == ".deb":
-        unpacked = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], check=True, capture_output=True).stdout
-        opened = tarfile.open(fileobj=io.BytesIO(unpacked))
+        data = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], check=True, capture_output=True).stdout
     else:
-        opened = tarfile.open(archive)
+        data = archive.read_bytes()
     found = {}
-    with opened as tar:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
             content = tar.extractfile(member) if fnmatch.fnmatchcase(member.name, pattern) else None
             if content is not None:

@@ -1,0 +1,187 @@
+"""The one base of all data sets: splits, loaders, exact resume, and what every set must be checked for."""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from genlab.datasets.loader import BatchOrder, Loader, Source, WorkerLoader
+from genlab.errors import DataError, UsageError
+
+SPLIT_SEED = 20
+"""Fixed, so that the validation and test items of a data set are the same in every run, whatever its seed."""
+
+
+class Dataset(pl.LightningDataModule):
+    """Training, validation and test items of one source.
+
+    Args:
+        name: as it is called in ``conf/dataset``.
+        data_shape: ``(C, H, W)`` that images are brought to, or ``(D,)`` of vectors.
+        batch_size: items of one optimization step over all processes; each takes its share.
+        num_validation: items held out of the training items.
+        seed: of the shuffle and of random crops and flips.
+        num_workers: processes that read; 0 reads in the training process.
+    """
+
+    batch_type: ClassVar[Any]
+    num_classes: int | None = None
+    class_names: list[str] | None = None
+
+    def __init__(
+        self,
+        name: str,
+        data_shape: tuple[int, ...],
+        batch_size: int,
+        num_validation: int,
+        seed: int,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.name: str = name
+        self.data_shape = data_shape
+        self.batch_size = batch_size
+        self.num_validation = num_validation
+        self.seed = seed
+        self.num_workers = num_workers
+        self.sources: dict[str, Source] = {}
+        self._start = (0, 0)
+        self._fingerprint: str | None = None
+
+    @abstractmethod
+    def load(self) -> dict[str, Source]:
+        """The sources ``train``, ``validation`` and ``test``; the last two may be missing.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+
+    @abstractmethod
+    def digest(self) -> str:
+        """SHA-256 over what is trained on; computed after ``load`` and once."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads once.
+
+        Raises:
+            DataError: the data are missing, damaged or of another layout.
+            UsageError: a batch, or a process's share of it, would be empty.
+        """
+        if not self.sources:
+            if self.trainer is None:
+                self.prepare_data()
+            self.sources = {split: source for split, source in self.load().items() if len(source) > 0}
+        self._check_batches()
+
+    def train_dataloader(self) -> Loader | WorkerLoader:
+        return self._loader("train", self.seed, self._start)
+
+    def val_dataloader(self) -> Loader | WorkerLoader | list[Any]:
+        return self._loader("validation") if "validation" in self.sources else []
+
+    def test_dataloader(self) -> Loader | WorkerLoader | list[Any]:
+        return self._loader("test") if "test" in self.sources else []
+
+    def resume_at(self, epoch: int, batch: int) -> None:
+        """Training goes on with this batch of this epoch's order; to be called before the loader is made."""
+        self._start = (epoch, batch)
+
+    def fingerprint(self) -> str:
+        """SHA-256 that changes when the data do; see ``digest`` of each set for what it covers."""
+        if self._fingerprint is None:
+            self._fingerprint = self.digest()
+        return self._fingerprint
+
+    def sizes(self) -> dict[str, int]:
+        """Items of each split there is."""
+        return {split: len(source) for split, source in self.sources.items()}
+
+    def check(self) -> list[str]:
+        """Reads everything once; what is wrong, one line or paragraph each."""
+        try:
+            self.setup()
+            for split in self.sources:
+                for _ in self._loader(split):
+                    pass
+        except (DataError, UsageError) as error:
+            return [str(error)]
+        return []
+
+    def _loader(self, split: str, seed: int | None = None, start: tuple[int, int] = (0, 0)) -> Loader | WorkerLoader:
+        rank, world_size = self._rank()
+        source = self.sources[split]
+        order = BatchOrder(len(source), self.batch_size, seed, rank, world_size, start)
+        return WorkerLoader(source, order, self.num_workers) if self.num_workers else Loader(source, order)
+
+    def _rank(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _check_batches(self) -> None:
+        size, batch, processes = len(self.sources["train"]), self.batch_size, self._rank()[1]
+        if size < batch:
+            raise UsageError(
+                f"the data set '{self.name}' has {size} training items, fewer than one batch of {batch}\n"
+                f"give at most that many: dataset.batch_size={size}"
+            )
+        for split, held in self.sizes().items():
+            if held < processes:
+                raise UsageError(
+                    f"the {split} part of '{self.name}' has {held} items for {processes} processes\n"
+                    "hold out more items (dataset.num_validation) or use fewer processes"
+                )
+        if not _serves_all(size, batch, processes):
+            fits = next((near for near in _nearest(batch, size) if _serves_all(size, near, processes)), processes)
+            raise UsageError(
+                f"{size} training items in batches of {batch} leave a batch with fewer items than the {processes} "
+                "processes\n"
+                f"choose another batch size: dataset.batch_size={fits}"
+            )
+
+
+def _serves_all(size: int, batch: int, processes: int) -> bool:
+    return batch >= processes and (size % batch == 0 or size % batch >= processes)
+
+
+def _nearest(batch: int, size: int) -> Iterable[int]:
+    return sorted(range(1, size + 1), key=lambda other: (abs(other - batch), other))
+
+
+def held_out(size: int, num_validation: int, num_test: int, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Splits ``range(size)`` into training, validation and test items, always the same way; each part is sorted.
+
+    Raises:
+        UsageError: nothing would be left to train on.
+    """
+    if num_validation + num_test >= size:
+        held = f"dataset.num_validation={num_validation}" + (f" and dataset.num_test={num_test}" if num_test else "")
+        raise UsageError(f"{held} leave nothing of the {size} items of '{name}' to train on")
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    test, validation, train = order.split([num_test, num_validation, size - num_test - num_validation])
+    return train.sort().values, validation.sort().values, test.sort().values
+
+
+def check_labels(labels: Tensor, num_classes: int, where: str) -> None:
+    """Labels must be ``0 .. num_classes - 1``, each used.
+
+    Raises:
+        DataError: a label is out of range, or a class has no item.
+    """
+    if len(labels) == 0:
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise DataError(f"{where}: labels from {low} to {high}, expected 0 to {num_classes - 1}")
+    unused = [
+        label for label, count in enumerate(torch.bincount(labels.long(), minlength=num_classes).tolist()) if not count
+    ]
+    if low == high:
+        warnings.warn(f"{where}: all {len(labels)} items have the label {low}", stacklevel=2)
+    elif unused:
+        raise DataError(
+            f"{where}: no item has the label {', '.join(map(str, unused[:10]))}{' …' if len(unused) > 10 else ''}, "
+            f"expected each of 0 to {num_classes - 1}"
+        )
