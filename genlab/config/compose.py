@@ -1,0 +1,93 @@
+"""From the words of a command line to one resolved configuration, by Hydra."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from genlab.config.places import config_dir, find, user_dir
+from genlab.config.words import key_of, normalize, split_rest
+from genlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration and where it comes from.
+
+    Args:
+        config: resolved, of plain dicts, lists, numbers and strings.
+        choices: the option chosen from each group, as ``{"model": "vae", …}``.
+        words: of the command line.
+        base: a saved configuration that the words change, if any.
+    """
+
+    command: str
+    words: tuple[str, ...]
+    config: dict[str, Any]
+    choices: dict[str, str] = field(default_factory=dict)
+    base: str | None = None
+
+
+def compose(command: str, words: list[str] | tuple[str, ...] = ()) -> Composed:
+    """Composes ``conf/<command>.yaml`` with the words of the user.
+
+    Raises:
+        UsageError: a word or a YAML file is wrong; says which and what is accepted.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from genlab.config.explain import explain
+    from genlab.config.yaml_files import check_files
+
+    if find("", command) is None:
+        raise UsageError(f"no command '{command}'")
+    if (own := user_dir()) is not None:
+        check_files(own)
+    mine, rest = split_rest(command, [normalize(command, word) for word in words])
+    try:
+        composed = raw(command, mine)
+        choices = {group: name for group, name in composed.hydra.runtime.choices.items() if "/" not in group and name}
+        config = resolve(composed)
+    except (HydraException, OmegaConfBaseException, RecursionError, AssertionError) as error:
+        raise explain(error, command, mine) from error
+    if rest:
+        config["overrides"] = rest
+    return Composed(command, tuple(words), config, choices)
+
+
+def raw(command: str, words: list[str]) -> "DictConfig":
+    """Hydra's own composition, with its node ``hydra`` and nothing resolved."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    own = user_dir()
+    searchpath = [] if own is None else [f"hydra.searchpath=['file://{own}']"]
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return hydra_compose(command, [*searchpath, *words], return_hydra_config=True)
+
+
+def resolve(composed: "DictConfig") -> dict[str, Any]:
+    """Plain values, all interpolations resolved, without Hydra's node.
+
+    Raises:
+        UsageError: a value that must be given is not.
+    """
+    from omegaconf import OmegaConf
+
+    config = {str(key): None for key in composed if key != "hydra"}
+    missing = sorted(key for key in OmegaConf.missing_keys(composed) if key.split(".")[0] in config)
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} must be given: {missing[0]}=…")
+    OmegaConf.set_readonly(composed, None)
+    from omegaconf import open_dict
+
+    with open_dict(composed):
+        composed.pop("hydra")
+    plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+__all__ = ["Composed", "compose", "key_of", "raw", "resolve"]

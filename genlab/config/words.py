@@ -1,0 +1,75 @@
+"""The words of a command line: Hydra's overrides, made easier to type."""
+
+import re
+
+import yaml
+
+from genlab.config.places import find
+from genlab.errors import UsageError
+
+_OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:-]+)(?P<equals>=)?(?P<value>.*)", re.DOTALL)
+_QUOTING = 'quote it twice, once for the shell and once for genlab: "key=\'a, b\'"; a list is key=[1,2]'
+
+
+def key_of(word: str) -> str:
+    """``model.width`` of ``+model.width=3``."""
+    matched = _OVERRIDE.fullmatch(word)
+    return matched["key"] if matched else word
+
+
+def top_keys(command: str) -> list[str]:
+    """The keys at the top of a command's YAML file."""
+    path = find("", command)
+    assert path is not None
+    return [key for key in yaml.safe_load(path.read_text(encoding="utf-8")) if key != "defaults"]
+
+
+def quoted(text: str) -> str:
+    """A string as Hydra reads it back, whatever is in it."""
+    escaped = re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", text)
+    escaped = re.sub(r"(\\+)$", lambda found: found[1] * 2, escaped)
+    return f"'{escaped}'".replace("${", r"\${")
+
+
+def normalize(command: str, word: str) -> str:
+    """An override that Hydra can read.
+
+    A word without ``=`` is the command's ``run`` or ``action``; a value that Hydra's grammar has no place for, as a path
+    with an umlaut or with ``=``, is taken as text.
+
+    Raises:
+        UsageError: a bracket, brace or quote is not closed, or there is no key.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if "=" not in word and not word.startswith("~"):
+        named = [key for key in top_keys(command) if key in ("run", "action")]
+        if not named or word.startswith("-"):
+            raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value")
+        return f"{named[0]}={quoted(word)}"
+    parser = OverridesParser.create()
+    try:
+        parser.parse_override(word)
+    except HydraException as error:
+        matched = _OVERRIDE.fullmatch(word)
+        if matched is None or not matched["equals"]:
+            raise UsageError(f"'{word}' is not understood: expected key=value, +key=value or ~key") from error
+        if matched["value"].startswith(("[", "{", "'", '"')):
+            raise UsageError(f"the value of '{word}' is not understood: if it is text, {_QUOTING}") from error
+        as_text = f"{matched['sign'] or ''}{matched['key']}={quoted(matched['value'])}"
+        try:
+            parser.parse_override(as_text)
+        except HydraException as again:
+            raise UsageError(f"'{word}' is not understood: if its value is text, {_QUOTING}") from again
+        return as_text
+    return word
+
+
+def split_rest(command: str, words: list[str]) -> tuple[list[str], list[str]]:
+    """The words for the command itself, and those that it applies to a run's saved configuration."""
+    keys = top_keys(command)
+    if "overrides" not in keys:
+        return words, []
+    mine = [word for word in words if key_of(word).split(".")[0] in keys]
+    return mine, [word for word in words if word not in mine]
