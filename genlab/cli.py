@@ -1,12 +1,12 @@
 """The ``genlab`` command: sub-commands, their configuration, and what an error looks like.
 
-A command is a module ``genlab/commands/<command>.py`` with a YAML file ``conf/<command>.yaml``; there is no list of them.
-Its ``main`` gets each top-level key of the YAML as a keyword argument, checked against the annotation, and the whole
-``Composed`` too if it has a parameter ``composed``. ``sys.argv`` is left as it is: Lightning starts the other processes
-of a distributed run with it.
+A command is a module ``genlab/commands/<command>.py`` with a YAML file ``conf/<command>.yaml``; there is no list of
+them. Its ``main`` gets each top-level key of the YAML as a keyword argument, checked against the annotation, and the
+whole ``Composed`` too if it has a parameter ``composed``. ``sys.argv`` is left as it is: Lightning starts the other
+processes of a distributed run with it.
 
-Exit codes: 0 done, 1 a defect of genlab, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 a value that is
-not finite, 6 memory, disk or device, 130 Ctrl-C, 143 SIGTERM.
+Exit codes: 0 done, 1 a defect of genlab, 2 usage or configuration, 3 data, 4 checkpoint or run folder, 5 a value that
+is not finite, 6 memory, disk or device, 130 Ctrl-C, 143 SIGTERM.
 """
 
 import errno
@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from genlab.config.places import commands
 from genlab.errors import GenlabError, ResourceError, UsageError
@@ -37,9 +38,13 @@ class Line:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     try:
         code = dispatch(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = complain("stopped", 130)
     except BrokenPipeError:
@@ -131,7 +136,7 @@ def parse(arguments: list[str]) -> Line:
                 before = os.environ.get("GENLAB_ALLOW", "")
                 os.environ["GENLAB_ALLOW"] = ",".join(filter(None, [before, given]))
             else:
-                os.environ["GENLAB_CONFIG_DIR"] = os.path.abspath(given)
+                os.environ["GENLAB_CONFIG_DIR"] = str(Path(given).absolute())
         elif word.startswith("-") and not word.startswith("-="):
             raise UsageError(
                 f"no option '{word}': there are --help, --cfg job, --multirun, --config-dir FOLDER, --allow PACKAGE"
@@ -144,7 +149,6 @@ def parse(arguments: list[str]) -> Line:
 def run(line: Line) -> int:
     """Composes, checks and calls the command."""
     from importlib import import_module
-    from pathlib import Path
 
     from genlab.config import check, compose, load
 
@@ -171,12 +175,9 @@ def complain(message: str, code: int) -> int:
     try:
         if os.environ.get("GENLAB_DEBUG") == "1":
             traceback.print_exc()
-        text = f"genlab: {message}\n"
-        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        sys.stderr.flush()
-    except (OSError, ValueError, AttributeError):
-        return code
+        print(f"genlab: {message}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return code  # stderr is closed: the code alone tells
     return code
 
 

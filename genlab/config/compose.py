@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.places import config_dir, find, user_dir
-from genlab.config.words import key_of, normalize, split_rest
+from genlab.config.words import normalize, split_rest
 from genlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def compose(command: str, words: list[str] | tuple[str, ...] = ()) -> Composed:
     Raises:
         UsageError: a word or a YAML file is wrong; says which and what is accepted.
     """
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from genlab.config.explain import explain
+    from genlab.config.explain import explain, faults
     from genlab.config.yaml_files import check_files
 
     if find("", command) is None:
@@ -50,7 +47,7 @@ def compose(command: str, words: list[str] | tuple[str, ...] = ()) -> Composed:
         composed = raw(command, mine)
         choices = {group: name for group, name in composed.hydra.runtime.choices.items() if "/" not in group and name}
         config = resolve(composed)
-    except (HydraException, OmegaConfBaseException, RecursionError, AssertionError) as error:
+    except faults() as error:
         raise explain(error, command, mine) from error
     if rest:
         config["overrides"] = rest
@@ -74,20 +71,13 @@ def resolve(composed: "DictConfig") -> dict[str, Any]:
     Raises:
         UsageError: a value that must be given is not.
     """
-    from omegaconf import OmegaConf
+    from omegaconf import OmegaConf, open_dict
 
-    config = {str(key): None for key in composed if key != "hydra"}
-    missing = sorted(key for key in OmegaConf.missing_keys(composed) if key.split(".")[0] in config)
-    if missing:
-        raise UsageError(f"{' and '.join(missing)} must be given: {missing[0]}=…")
-    OmegaConf.set_readonly(composed, None)
-    from omegaconf import open_dict
-
+    OmegaConf.set_readonly(composed, False)
     with open_dict(composed):
-        composed.pop("hydra")
-    plain = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        composed.pop("hydra", None)
+    if missing := sorted(OmegaConf.missing_keys(composed)):
+        raise UsageError(f"{' and '.join(missing)} must be given: {missing[0]}=…")
+    plain = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-__all__ = ["Composed", "compose", "key_of", "raw", "resolve"]

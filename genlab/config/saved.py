@@ -23,7 +23,7 @@ def save(config: dict[str, Any], path: Path) -> None:
     partial.replace(path)
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Composed:
+def load(path: Path, overrides: Sequence[str] = (), command: str = "train") -> Composed:
     """A saved configuration, changed by words like ``trainer.max_epochs=40``.
 
     The same values as when it was saved, but for ``run_dir``, which is null unless it is given.
@@ -32,7 +32,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Composed:
         RunError: it cannot be read.
         UsageError: a word names a key that is not there, or a group.
     """
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import DictConfig, OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
@@ -41,12 +41,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Composed:
         plain = OmegaConf.to_container(config, resolve=True)
     except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
+    if not isinstance(config, DictConfig) or not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
         raise RunError(f"{path} is not the configuration of a run")
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    words = [normalize("train", word) for word in overrides]
+    words = [normalize(command, word) for word in overrides]
     for key, source in FOLLOWS.items():
         if OmegaConf.select(config, key) == OmegaConf.select(config, source) is not None:
             OmegaConf.update(config, key, f"${{{source}}}", merge=False)
@@ -54,15 +54,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Composed:
         config["run_dir"] = None
     OmegaConf.set_struct(config, True)
     ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(words), config)
-    with open_dict(config):
-        config["hydra"] = {}
     choices = {
-        group: str(node["_target_"]).split(".")[-2]
+        str(group): str(node["_target_"]).split(".")[-2]
         for group, node in plain.items()
         if isinstance(node, dict) and "_target_" in node
     }
     choices["dataset"] = plain.get("dataset", {}).get("name", choices.get("dataset", ""))
-    return Composed("train", tuple(overrides), resolve(config), choices, str(path))
+    return Composed(command, tuple(overrides), resolve(config), choices, str(path))
 
 
 def digest(config: dict[str, Any]) -> str:

@@ -4,9 +4,10 @@ import functools
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from genlab.config.places import allowed_packages
+from genlab.config.values import as_hinted
 from genlab.errors import GenlabError, UsageError
 
 ALLOWED = ("genlab", "torch.optim", "pytorch_lightning", "torchvision")
@@ -47,7 +48,9 @@ def resolve_target(target: Any, key: str) -> type:
     if not inspect.isclass(found):
         raise UsageError(f"{where}: this is not a class")
     if not is_allowed(found.__module__):
-        raise UsageError(f"{where}: this is another name of {found.__module__}.{found.__qualname__}, which is not allowed")
+        raise UsageError(
+            f"{where}: this is another name of {found.__module__}.{found.__qualname__}, which is not allowed"
+        )
     return found
 
 
@@ -79,7 +82,7 @@ def build(node: Mapping[str, Any], key: str, **extra: Any) -> Any:
     except GenlabError:
         raise
     except (ValueError, TypeError) as error:
-        raise UsageError(f"{key}: {error}") from error
+        raise UsageError(f"{key}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
 
 
 def _build_inside(value: Any, key: str, hint: Any) -> Any:
@@ -88,21 +91,15 @@ def _build_inside(value: Any, key: str, hint: Any) -> Any:
             return build(value, key)
         return {name: _build_inside(item, f"{key}.{name}", None) for name, item in value.items()}
     if isinstance(value, list):
-        items = [_build_inside(item, f"{key}[{index}]", None) for index, item in enumerate(value)]
-        return tuple(items) if wants_tuple(hint) else items
+        return as_hinted([_build_inside(item, f"{key}[{index}]", None) for index, item in enumerate(value)], hint)
     return value
-
-
-def wants_tuple(hint: Any) -> bool:
-    if get_origin(hint) is tuple or hint is tuple:
-        return True
-    return any(wants_tuple(part) for part in get_args(hint) if part is not Ellipsis)
 
 
 @functools.cache
 def constructor_hints(target: type) -> dict[str, Any]:
     """The annotation of each constructor argument that has one, with what ``Annotated`` adds."""
+    constructor: Any = inspect.getattr_static(target, "__init__")
     try:
-        return get_type_hints(target.__init__, include_extras=True)
+        return get_type_hints(constructor, include_extras=True)
     except (NameError, TypeError):
         return {}

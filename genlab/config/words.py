@@ -8,7 +8,11 @@ from genlab.config.places import find
 from genlab.errors import UsageError
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:-]+)(?P<equals>=)?(?P<value>.*)", re.DOTALL)
-_QUOTING = 'quote it twice, once for the shell and once for genlab: "key=\'a, b\'"; a list is key=[1,2]'
+QUOTING = "quote it twice, once for the shell and once for genlab: \"key='a, b'\"; a list is key=[1,2]"
+
+
+PATHS = ("run", "run_dir", "output", "input", "root", "dataset.path")
+"""Keys whose values are text, even if they look like a number or a list."""
 
 
 def key_of(word: str) -> str:
@@ -34,8 +38,8 @@ def quoted(text: str) -> str:
 def normalize(command: str, word: str) -> str:
     """An override that Hydra can read.
 
-    A word without ``=`` is the command's ``run`` or ``action``; a value that Hydra's grammar has no place for, as a path
-    with an umlaut or with ``=``, is taken as text.
+    A word without ``=`` is the command's ``run`` or ``action``; a value that Hydra's grammar has no place for, as a
+    path with an umlaut or with ``=``, is taken as text.
 
     Raises:
         UsageError: a bracket, brace or quote is not closed, or there is no key.
@@ -48,6 +52,11 @@ def normalize(command: str, word: str) -> str:
         if not named or word.startswith("-"):
             raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value")
         return f"{named[0]}={quoted(word)}"
+    key, _, value = word.partition("=")
+    if key.lstrip("+") in PATHS and value not in ("", "null", "???") and value[0] not in "'\"$":
+        return f"{key}={quoted(value)}"
+    if key == "experiment":
+        return f"+{word}"
     parser = OverridesParser.create()
     try:
         parser.parse_override(word)
@@ -56,12 +65,12 @@ def normalize(command: str, word: str) -> str:
         if matched is None or not matched["equals"]:
             raise UsageError(f"'{word}' is not understood: expected key=value, +key=value or ~key") from error
         if matched["value"].startswith(("[", "{", "'", '"')):
-            raise UsageError(f"the value of '{word}' is not understood: if it is text, {_QUOTING}") from error
+            raise UsageError(f"the value of '{word}' is not understood: if it is text, {QUOTING}") from error
         as_text = f"{matched['sign'] or ''}{matched['key']}={quoted(matched['value'])}"
         try:
             parser.parse_override(as_text)
         except HydraException as again:
-            raise UsageError(f"'{word}' is not understood: if its value is text, {_QUOTING}") from again
+            raise UsageError(f"'{word}' is not understood: if its value is text, {QUOTING}") from again
         return as_text
     return word
 

@@ -1,0 +1,195 @@
+"""Many runs from one command line: each in a process of its own, some at a time."""
+
+import itertools
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from genlab.config.words import key_of, normalize, quoted
+from genlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from omegaconf import DictConfig
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Jobs:
+    """The processes of one sweep.
+
+    Args:
+        at_once: how many run at a time.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.signal = 0
+        self.lock = threading.Lock()
+
+    def run(self, number: int, words: Sequence[str], folder: Path) -> int:
+        """Runs one job to its end; its output goes to ``console.log`` in its folder."""
+        command = [sys.executable, "-m", "genlab", "train", *words, f"run_dir={quoted(str(folder))}"]
+        environment = dict(os.environ)
+        if self.at_once > 1:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            environment["OMP_NUM_THREADS"] = str(max(1, cores // self.at_once))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        log = folder.parent / f"{folder.name}.console.log"
+        with self.lock:
+            if self.signal:
+                return 128 + self.signal
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )  # a session of its own: the terminal's Ctrl-C comes once, from us
+            self.running[number] = process
+        say(f"job {number} starts: {shlex.join(words)} in {folder}")
+        code = process.wait()
+        with self.lock:
+            del self.running[number]
+        code = code if code >= 0 else 128 - code
+        if folder.is_dir():
+            log.replace(folder / "console.log")
+            log = folder / "console.log"
+        say(f"job {number} ends with {code}: {folder}" + (f"; see {log}" if code else ""))
+        return code
+
+    def forward(self, number: int, frame: FrameType | None) -> None:
+        """Hands a signal to every job and starts no other."""
+        self.signal = number
+        for process in list(self.running.values()):
+            process.send_signal(number)
+
+
+def say(text: str) -> None:
+    """One line, even from several threads at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+class Results:
+    """What the launcher, which Hydra calls, hands back to ``sweep``, which calls Hydra."""
+
+    codes: tuple[int, ...] = ()
+    signal: int = 0
+
+
+def sweep(command: str, words: list[str]) -> int:
+    """Runs every combination by Hydra's sweeper; all are checked before the first one starts.
+
+    Returns:
+        0 if every job succeeded, else the exit code of the first that did not, in the order of their numbers; 130 or
+        143 after a signal.
+
+    Raises:
+        UsageError: a word of any job is wrong.
+    """
+    import hydra
+
+    from genlab.config.places import config_dir, user_dir
+
+    if command != "train":
+        raise UsageError(f"-m runs many trainings: `genlab train -m …`, not `genlab {command}`")
+    if "LOCAL_RANK" in os.environ:
+        raise UsageError("-m starts its own processes: run it without torchrun")
+    if any(word.startswith("config=") for word in words):
+        raise UsageError("-m does not go with config=: give the values as words, or start the runs one by one")
+    given = [normalize(command, word) for word in words]
+    folder = [word.partition("=")[2] for word in given if key_of(word) == "run_dir"]
+    given = [word for word in given if key_of(word) != "run_dir"]
+    if not any(word.startswith("hydra/sweeper") for word in given):
+        check_every(command, given)
+    arguments = ["-m", "hydra/job_logging=none", "hydra/hydra_logging=none", "hydra.output_subdir=null"]
+    arguments += [f"hydra.sweep.dir={folder[-1] if folder else quoted(new_folder())}"]
+    arguments += [f"hydra.searchpath=['file://{user_dir()}']"] if user_dir() else []
+    before = sys.argv
+    sys.argv = [before[0], *arguments, *given]
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=command)(lambda config: None)()
+    finally:
+        sys.argv = before
+    if Results.signal:
+        return 130 if Results.signal == signal.SIGINT else 143
+    return next((code for code in Results.codes if code), 0)
+
+
+def check_every(command: str, words: list[str]) -> int:
+    """Composes and checks each job; returns how many there are.
+
+    Raises:
+        UsageError: a job cannot work; says which.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from genlab.config import check, compose
+
+    parsed = OverridesParser.create().parse_overrides(words)
+    try:
+        jobs = list(
+            itertools.chain(
+                *BasicSweeper.split_arguments([word for word in parsed if not word.is_hydra_override()], None)
+            )
+        )
+    except HydraException as error:
+        raise UsageError(f"not a sweep: {str(error).splitlines()[0]}") from error
+    for number, job in enumerate(jobs):
+        try:
+            check(compose(command, job))
+        except UsageError as error:
+            raise UsageError(f"job {number} ({shlex.join(job)}) cannot work, so none was started:\n{error}") from error
+    return len(jobs)
+
+
+def new_folder() -> str:
+    """A folder for the runs of one sweep that is not there yet."""
+    from datetime import datetime
+
+    named = Path("outputs") / "sweeps" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    numbered = (named.with_name(f"{named.name}-{number}") for number in itertools.count(2))
+    return str(next(folder for folder in itertools.chain([named], numbered) if not folder.exists()))
+
+
+def launch(config: "DictConfig", job_overrides: Sequence[Sequence[str]], first: int) -> "Sequence[JobReturn]":
+    """What Hydra's sweeper calls with the words of each job.
+
+    Args:
+        config: the sweep's, with Hydra's own node.
+        first: number of the first job.
+    """
+    from hydra.core.utils import JobReturn, JobStatus
+
+    jobs = Jobs(config.jobs)
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    own = [[word for word in words if key_of(word) != "jobs"] for words in job_overrides]
+    handlers = {number: signal.signal(number, jobs.forward) for number in FORWARDED}
+    try:
+        with ThreadPoolExecutor(jobs.at_once) as pool:
+            numbers = range(first, first + len(own))
+            codes = list(pool.map(jobs.run, numbers, own, [folder / str(number) for number in numbers]))
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    Results.codes += tuple(codes)
+    Results.signal = jobs.signal
+    say(f"{codes.count(0)} of {len(codes)} jobs succeeded, in {folder}")
+    return [
+        JobReturn(overrides=words, _return_value=code, status=JobStatus.COMPLETED)
+        for words, code in zip(own, codes, strict=True)
+    ]
