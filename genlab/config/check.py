@@ -227,13 +227,14 @@ class Check:
                         build(node, name)
                 except UsageError as error:
                     text = str(error).removeprefix(f"{name}: ")
+                    if "verflow" in text:
+                        raise UsageError(f"{name}: a number is too large for any computer") from error
                     argument = next((argument for argument in node if f"{argument}=" in text or argument in text), None)
                     where = self.where(f"{name}.{argument}" if argument else name)
                     raise UsageError(f"{error}{where}") from error
                 except (RuntimeError, OverflowError, MemoryError) as error:
                     if "verflow" in str(error):
-                        reason = str(error).splitlines()[0]
-                        raise UsageError(f"{name}: a number is too large for any computer: {reason}") from error
+                        raise UsageError(f"{name}: a number is too large for any computer") from error
                     # A constructor may need what tensors without memory lack; it is called in earnest later.
 
     def fit(self, model: Any, dataset: Any) -> None:

@@ -31,7 +31,7 @@ def explain(error: BaseException, command: str, words: list[str]) -> UsageError:
     return (
         _by_the_words(command, words)
         or _by_the_interpolation(error, command, words)
-        or UsageError(_first_sentence(error))
+        or UsageError(first_sentence(error))
     )
 
 
@@ -40,7 +40,7 @@ def _by_the_words(command: str, words: list[str]) -> UsageError | None:
 
     parsed = OverridesParser.create().parse_overrides(words)
     for word in parsed:
-        if fault := _sweep_fault(word) or _group_fault(word):
+        if fault := sweep_fault(word) or _group_fault(word):
             return fault
     groups = [word.input_line or "" for word in parsed if word.key_or_group in GROUPS]
     base = _base(command, groups)
@@ -63,7 +63,8 @@ def _base(command: str, groups: list[str]) -> "DictConfig | None":
         return None
 
 
-def _sweep_fault(word: "Override") -> UsageError | None:
+def sweep_fault(word: "Override") -> UsageError | None:
+    """Several values where one is needed."""
     if not word.is_sweep_override():
         return None
     return UsageError(f"'{word.input_line}' gives several values: add -m to run them all; if it is text, {QUOTING}")
@@ -170,7 +171,7 @@ def _where(command: str, choices: dict[str, str], words: list[str], key: str) ->
 
 
 def _reason(fault: BaseException) -> str:
-    if isinstance(fault, RecursionError) or "recursion" in str(fault).lower():
+    if isinstance(fault, RecursionError) or "recursi" in str(fault).lower():
         return "leads back to itself"
     text = str(fault).splitlines()[0]
     return "names a key that is not there" if "Interpolation key" in text else f"cannot be resolved: {text}"
@@ -182,7 +183,8 @@ def _at(config: Any, key: str) -> Any:
     return config
 
 
-def _first_sentence(error: BaseException) -> str:
+def first_sentence(error: BaseException) -> str:
+    """The part of Hydra's message that a user can act on."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     cause = error.__cause__
     if (not lines or lines[0].endswith("composing config:")) and cause is not None:

@@ -4,11 +4,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genlab.config.compose import Composed, resolve
+from genlab.config.places import GROUPS
 from genlab.config.words import normalize
-from genlab.errors import RunError
+from genlab.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+NODES = ("model", "dataset", "trainer", "accelerator")
 
 FOLLOWS = {"dataset.seed": "seed", "model.data_shape": "dataset.data_shape", "model.optimizer": "optimizer"}
 """Values that follow another one in every recipe; a change of a saved configuration must reach them too."""
@@ -32,35 +38,57 @@ def load(path: Path, overrides: Sequence[str] = (), command: str = "train") -> C
         RunError: it cannot be read.
         UsageError: a word names a key that is not there, or a group.
     """
-    from omegaconf import DictConfig, OmegaConf, open_dict
+    from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
     try:
         config = OmegaConf.load(path)
-        plain = OmegaConf.to_container(config, resolve=True)
     except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
-    if not isinstance(config, DictConfig) or not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
-        raise RunError(f"{path} is not the configuration of a run")
+        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, DictConfig) or not all(isinstance(config.get(key), DictConfig) for key in NODES):
+        raise RunError(f"{path} is not the configuration of a run: it has no {' or no '.join(NODES)}")
+    words = [normalize(command, word) for word in overrides]
+    changed = _change(config, words)
+    choices = {key: str(changed[key].get("_target_")).split(".")[-2:][0] for key in ("model", "dataset")}
+    choices["dataset"] = str(changed["dataset"].get("name", choices["dataset"]))
+    if command == "show":
+        changed.setdefault("json", False)
+    return Composed(command, tuple(overrides), changed, choices, str(path))
+
+
+def _change(config: "DictConfig", words: list[str]) -> dict[str, Any]:
+    """Applies overrides as Hydra does, and what follows the changed values follows them still."""
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf, open_dict
 
-    words = [normalize(command, word) for word in overrides]
-    for key, source in FOLLOWS.items():
-        if OmegaConf.select(config, key) == OmegaConf.select(config, source) is not None:
-            OmegaConf.update(config, key, f"${{{source}}}", merge=False)
+    from genlab.config.explain import faults, first_sentence, key_fault, sweep_fault
+
     with open_dict(config):
         config["run_dir"] = None
+        for key, source in FOLLOWS.items():
+            if OmegaConf.select(config, key) == OmegaConf.select(config, source) is not None:
+                OmegaConf.update(config, key, f"${{{source}}}", merge=False)
     OmegaConf.set_struct(config, True)
-    ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(words), config)
-    choices = {
-        str(group): str(node["_target_"]).split(".")[-2]
-        for group, node in plain.items()
-        if isinstance(node, dict) and "_target_" in node
-    }
-    choices["dataset"] = plain.get("dataset", {}).get("name", choices.get("dataset", ""))
-    return Composed(command, tuple(overrides), resolve(config), choices, str(path))
+    parsed = OverridesParser.create().parse_overrides(words)
+    for word in parsed:
+        if word.key_or_group in GROUPS:
+            raise UsageError(
+                f"'{word.input_line}': a saved configuration has its {word.key_or_group} already; its values change by "
+                f"{word.key_or_group}.KEY=VALUE"
+            )
+        if fault := sweep_fault(word) or (
+            None if word.is_add() or word.is_force_add() else key_fault(config, word.key_or_group)
+        ):
+            raise fault
+    try:
+        ConfigLoaderImpl._apply_overrides_to_config(parsed, config)
+        return resolve(config)
+    except UsageError:
+        raise
+    except faults() as error:
+        raise UsageError(first_sentence(error)) from error
 
 
 def digest(config: dict[str, Any]) -> str:

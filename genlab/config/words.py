@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from genlab.config.places import find
+from genlab.config.places import GROUPS, find
 from genlab.errors import UsageError
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:-]+)(?P<equals>=)?(?P<value>.*)", re.DOTALL)
@@ -59,7 +59,9 @@ def normalize(command: str, word: str) -> str:
         return f"+{word}"
     parser = OverridesParser.create()
     try:
-        parser.parse_override(word)
+        parsed = parser.parse_override(word)
+        if parsed.key_or_group in GROUPS and isinstance(parsed.value(), list):
+            raise UsageError(f"'{word}': choose one {parsed.key_or_group} by its name")
     except HydraException as error:
         matched = _OVERRIDE.fullmatch(word)
         if matched is None or not matched["equals"]:

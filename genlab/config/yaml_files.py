@@ -54,8 +54,11 @@ def read(path: Path) -> yaml.MappingNode:
     if not isinstance(root, yaml.MappingNode):
         kind = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         raise UsageError(f"{path}, line {root.start_mark.line + 1}: {kind}, where key: value is expected")
-    _check_size(root, path)
-    _check_nodes(root, path, set())
+    try:
+        _check_size(root, path)
+        _check_nodes(root, path, set())
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply") from error
     return root
 
 
