@@ -84,7 +84,7 @@ class Run:
         if name is None:
             raise RunError("no run was named: give a run folder, a checkpoint file, or `last`")
         if name == "last":
-            runs = Run.list(OUTPUTS)
+            runs = Run.under(OUTPUTS)
             if not runs:
                 raise RunError(f"there is no run under {OUTPUTS.absolute()}; `genlab train` makes one")
             return max(runs, key=lambda run: (run.folder / "config.yaml").stat().st_mtime)
@@ -97,7 +97,7 @@ class Run:
         return cls(path.absolute())
 
     @staticmethod
-    def list(root: Path) -> list["Run"]:
+    def under(root: Path) -> list["Run"]:
         """All runs under ``root``, by path."""
         return [Run(path.parent.absolute()) for path in sorted(root.rglob("config.yaml"))]
 

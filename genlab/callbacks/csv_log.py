@@ -43,7 +43,7 @@ class CSVLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        row = {"step": (step or 0) + 1} | {name: repr(float(value)) for name, value in metrics.items()}
+        row = {"step": (step or 0) + 1} | {name: f"{float(value):.9g}" for name, value in metrics.items()}
         self.rows.append(row)
         if new := [name for name in row if name not in self.columns]:
             self.columns += new

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from genlab.callbacks.exact_state import mixed_seed
+from genlab.callbacks.exact_state import seed_torch
 from genlab.errors import NumericError
 
 
@@ -28,7 +28,7 @@ class Watchdog(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, NumericError):
-            torch.manual_seed(mixed_seed(self.seed, trainer.global_step, trainer.global_rank))
+            seed_torch(self.seed, trainer.global_step, trainer.global_rank)
             where = first_bad(pl_module, self.batch)
             exception.args = (f"{exception.args[0]} at step {trainer.global_step + 1}: {where}",)
 

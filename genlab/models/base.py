@@ -1,5 +1,6 @@
 """The one base class of all models, and what a command may ask of a model."""
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -38,8 +39,8 @@ class GenerativeModel(pl.LightningModule):
         Raises:
             NumericError: the loss is not finite; the weights are left as they were.
         """
-        if not torch.isfinite(loss.detach()):
-            raise NumericError(f"the loss 'train/{name}' is {loss.item()}")
+        if not math.isfinite(value := loss.item()):
+            raise NumericError(f"the loss 'train/{name}' is {value}")
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
