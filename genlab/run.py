@@ -15,7 +15,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,25 @@ class Run:
         except OSError as error:
             raise ResourceError(f"run_dir={folder} cannot be made: {error.strerror}; choose another run_dir") from error
         return cls(folder.absolute())
+
+    @classmethod
+    def create_next(cls, folders: Iterable[Path]) -> "Run":
+        """Makes the first of ``folders`` that is not there yet, even if another process does the same at this moment.
+
+        Raises:
+            ResourceError: it cannot be made.
+        """
+        for folder in folders:
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise ResourceError(
+                    f"the run folder {folder} cannot be made: {error.strerror}; choose another: run_dir=FOLDER"
+                ) from error
+            return cls.create(folder)
+        raise AssertionError("there is always a next folder")
 
     @classmethod
     def open(cls, name: str | None) -> "Run":

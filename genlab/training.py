@@ -39,6 +39,11 @@ def is_main_process() -> bool:
     return rank == "0"
 
 
+def launched_from_outside() -> bool:
+    """Whether torchrun or SLURM started this process together with others of the same run."""
+    return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+
+
 def build_model(config: dict[str, Any]) -> GenerativeModel:
     """The untrained model; the same seed gives the same weights."""
     torch.manual_seed(config["seed"])
@@ -176,13 +181,14 @@ def fit(
             Watchdog(config["seed"]),
             *([TrainingProgress()] if config["trainer"]["enable_progress_bar"] else []),
             *pictures.values(),
-            Checkpoints(run, model.monitor, **config["checkpoint"]),
+            Checkpoints(run, model.best_by, **config["checkpoint"]),
         ],
         logger=[board, CSVLog(run.folder / "log.csv", resumed_step)],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=run.folder,
         use_distributed_sampler=False,  # the loaders cut each batch by rank themselves
         enable_model_summary=False,
+        enable_progress_bar=False,  # Lightning's own: ours is among the callbacks
     )
     if trainer.is_global_zero:
         console.print(f"{type(model).__name__} on {config['dataset']['name']} in {run.folder}", highlight=False)

@@ -35,7 +35,7 @@ def test_a_model_chooses_its_data_optimizer_and_epochs_and_words_win() -> None:
     plain = composed()
     assert plain.choices | {"dataset": "fashion_mnist", "optimizer": "toy_adam", "model": "toy"} == plain.choices
     assert plain.config["trainer"]["max_epochs"] == 3
-    assert plain.config["model"]["data_shape"] == [1, 28, 28]
+    assert plain.config["model"]["image_shape"] == [1, 28, 28]
     assert plain.config["model"]["optimizer"] == plain.config["optimizer"]
     changed = composed("dataset=mnist", "trainer.max_epochs=5", "seed=7", "optimizer.lr=0.5").config
     assert changed["dataset"]["name"] == "mnist"
@@ -102,7 +102,7 @@ def test_words_that_cannot_be_composed(word: str, message: str) -> None:
         ("~trainer.max_epochs", "the key 'trainer.max_epochs' is missing"),
         ("trainer=3", "trainer=3: expected keys and values"),
         ("dataset.batch_size=-4", "dataset.batch_size=-4: expected more than 0\nset on the command line"),
-        ("dataset=vector_file", "model.data_shape=[2]: expected a value at position 2"),
+        ("dataset=vector_file", "model.image_shape=[2]: expected a value at position 2"),
         ("~dataset.name", "the key 'dataset.name' is missing: Embedded needs it"),
         ("model.width=true", "model.width=true: expected a whole number"),
         ("model.width=4.0", "model.width=4.0: expected a whole number"),
@@ -111,7 +111,7 @@ def test_words_that_cannot_be_composed(word: str, message: str) -> None:
         ("model.dropout=1", "model.dropout=1: expected less than 1"),
         ("model.kind=c", "model.kind=c: expected 'a' or 'b'"),
         ("model.kind=null", "expected 'a' or 'b'"),
-        ("model.data_shape=[1,2,x]", "expected a whole number at position 3"),
+        ("model.image_shape=[1,2,x]", "expected a whole number at position 3"),
         ("+model.extra=1", "no key 'model.extra' in Toy"),
         ("+model._args_=[1]", "no key 'model._args_'"),
         ("model.optimizer=3", "model.optimizer=3: expected a node with _target_"),
@@ -278,7 +278,7 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do() -> None:
-    message = refusal("dataset=vector_file", "model.data_shape=[1,2,2]", "dataset.path=x")
+    message = refusal("dataset=vector_file", "model.image_shape=[1,2,2]", "dataset.path=x")
     assert message.startswith("dataset=vector_file does not fit model=toy: Toy takes batches of LabelledImages")
     assert "data sets that fit: " in message
     assert "mnist" in message.splitlines()[1]
@@ -341,7 +341,7 @@ def test_differences_see_types_and_missing_keys() -> None:
 def test_build_makes_tuples_and_factories_and_hands_objects_over_as_they_are() -> None:
     node = composed().config["model"]
     model = config.build(node, "model")
-    assert model.data_shape == (1, 28, 28)
+    assert model.image_shape == (1, 28, 28)
     assert model.configure_optimizers()[0].defaults["betas"] == (0.9, 0.999)
     marker = object()
     holder = config.build(
@@ -371,7 +371,7 @@ def test_any_word_is_understood_or_refused(text: str) -> None:
 KEYS = [
     *("seed", "precision", "threads", "jobs", "run_dir", "trainer.max_epochs", "trainer.max_steps", "trainer.max_time"),
     *("trainer.limit_train_batches", "trainer.limit_val_batches", "optimizer.lr", "optimizer.betas", "optimizer.eps"),
-    *("model.width", "model.dropout", "model.kind", "model.data_shape", "model.optimizer", "model._target_"),
+    *("model.width", "model.dropout", "model.kind", "model.image_shape", "model.optimizer", "model._target_"),
     *("dataset.batch_size", "dataset.data_shape", "dataset.num_validation", "dataset.seed", "accelerator.devices"),
     *("callbacks.sample_grid.num_samples", "checkpoint.keep", "checkpoint", "trainer", "nope", "model.nope", "a.b.c"),
 ]

@@ -105,7 +105,9 @@ def test_stopped_and_resumed_equals_never_stopped(
 def test_validation_pictures_and_logging_do_not_change_the_training(
     model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    bare = short_config(model_name, "trainer.limit_val_batches=0", "trainer.log_every_n_steps=100", "~callbacks.sample_grid")
+    bare = short_config(
+        model_name, "trainer.limit_val_batches=0", "trainer.log_every_n_steps=100", "~callbacks.sample_grid"
+    )
     assert differences(uninterrupted[1]["state_dict"], trained(tmp_path / "bare", bare)["state_dict"]) == []
 
 
@@ -199,7 +201,12 @@ def test_two_processes_hold_equal_weights(model_name: str, tmp_path: Path) -> No
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(script), "train", *words, *short],
-        capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("rank ")]

@@ -23,11 +23,10 @@ from genlab.models.base import GenerativeModel, OptimizerFactory
 
 class Toy(GenerativeModel):
     batch_type = LabelledImages
-    monitor = None
 
     def __init__(
         self,
-        data_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         width: PositiveInt,
         dropout: Annotated[float, Field(ge=0, lt=1)],
         kind: Literal["a", "b"],
@@ -36,8 +35,8 @@ class Toy(GenerativeModel):
         super().__init__()
         if width == 13:
             raise ValueError("width=13 is unlucky; accepted: any other")
-        self.data_shape = data_shape
-        self.generator = torch.nn.Linear(data_shape[-1], width)
+        self.image_shape = image_shape
+        self.generator = torch.nn.Linear(image_shape[-1], width)
         self.optimizer = optimizer
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -52,7 +51,7 @@ defaults:
 
 model:
   _target_: toy_models.Toy
-  data_shape: ${dataset.data_shape}
+  image_shape: ${dataset.data_shape}
   width: 4  # paper: 8
   dropout: 0.5
   kind: a

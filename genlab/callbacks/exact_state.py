@@ -1,10 +1,9 @@
 """Makes a run a pure function of its configuration: all randomness and the order of data follow from seed and step.
 
-Nothing random has to be saved. Before each batch torch's generator is seeded from (seed, step, rank): validation,
+Nothing random has to be saved. Before each batch torch's generator is seeded from (seed, step): validation,
 logging and previews cannot change the training, and a resumed run draws what the uninterrupted one would have.
 """
 
-import hashlib
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,14 +11,10 @@ import torch
 
 from genlab.checkpoint import stamp
 from genlab.datasets.base import Dataset
+from genlab.datasets.loader import mixed_seed
 from genlab.errors import RunError
 
 EXPLAIN_DATA = "the data differ from those that the run was trained on"
-
-
-def mixed_seed(*parts: object) -> int:
-    """A 63-bit seed from numbers and words; near inputs give unrelated seeds."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 
 def seed_torch(*parts: object) -> None:
@@ -58,10 +53,10 @@ class ExactState(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        seed_torch(self.config["seed"], trainer.global_step, trainer.global_rank)
+        seed_torch(self.config["seed"], trainer.global_step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        seed_torch(self.config["seed"], "validation", trainer.global_rank)
+        seed_torch(self.config["seed"], "validation")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

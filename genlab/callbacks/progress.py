@@ -66,7 +66,7 @@ class TrainingProgress(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
-            line = f"epoch {trainer.current_epoch}{of}  step {trainer.global_step}  {self.rate():,.0f} items/s"
+            line = f"epoch {trainer.current_epoch + 1}{of}  step {trainer.global_step}  {self.rate():,.0f} items/s"
             print_line = self.bars.console.print if self.bars is not None else self.console.print
             print_line(f"{line}  {_values(trainer, '')}", highlight=False, soft_wrap=True)
 

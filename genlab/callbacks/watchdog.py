@@ -28,7 +28,7 @@ class Watchdog(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, NumericError):
-            seed_torch(self.seed, trainer.global_step, trainer.global_rank)
+            seed_torch(self.seed, trainer.global_step)
             where = first_bad(pl_module, self.batch)
             exception.args = (f"{exception.args[0]} at step {trainer.global_step + 1}: {where}",)
 

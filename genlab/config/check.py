@@ -90,17 +90,16 @@ class Check:
 
     def all(self) -> None:
         self.top()
-        classes = {}
+        if "model" in self.config and "dataset" in self.config:
+            self.fit(self.target("model"), self.target("dataset"))
         for key in ("optimizer", "dataset", "trainer", "model"):
             if key in self.config:
-                classes[key] = self.node(self.config[key], key, kind(key))
+                self.node(self.config[key], key, kind(key))
         for name, node in (self.config.get("callbacks") or {}).items():
             self.node(node, f"callbacks.{name}", kind("callbacks"))
         for key in ("accelerator", "checkpoint"):
             if key in self.config:
                 self.plain(self.config[key], key)
-        if "model" in classes and "dataset" in classes:
-            self.fit(classes["model"], classes["dataset"])
         if "accelerator" in self.config:
             strategy = self.config["accelerator"]["strategy"]
             if isinstance(strategy, Mapping):
@@ -135,8 +134,10 @@ class Check:
         if not isinstance(node, Mapping):
             raise UsageError(f"{key}={shown(node)}: expected keys and values{self.where(key)}")
 
-    def node(self, node: Any, key: str, wanted: type, partial: bool | None = None) -> type:
-        """A map with a ``_target_``: the class, its arguments and their values."""
+    def target(self, key: str, node: Any = None, wanted: type | None = None) -> type:
+        """The class that a node names, which must be a kind of ``wanted``."""
+        node = self.config[key] if node is None else node
+        wanted = kind(key) if wanted is None else wanted
         self.is_map(node, key)
         if "_target_" not in node:
             raise UsageError(f"{key} has no _target_: the name of a class is missing{self.where(key)}")
@@ -147,6 +148,11 @@ class Check:
         if not issubclass(target, wanted):
             where = self.where(f"{key}._target_")
             raise UsageError(f"{key}._target_={node['_target_']}: expected a kind of {wanted.__name__}{where}")
+        return target
+
+    def node(self, node: Any, key: str, wanted: type, partial: bool | None = None) -> type:
+        """A map with a ``_target_``: the class, its arguments and their values."""
+        target = self.target(key, node, wanted)
         is_factory = issubclass(target, kind("optimizer"))
         if partial is None:
             partial = is_factory

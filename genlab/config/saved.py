@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 NODES = ("model", "dataset", "trainer", "accelerator")
 
-FOLLOWS = {"dataset.seed": "seed", "model.data_shape": "dataset.data_shape", "model.optimizer": "optimizer"}
+FOLLOWS = {
+    "dataset.seed": "seed",
+    "model.image_shape": "dataset.data_shape",
+    "model.data_shape": "dataset.data_shape",
+    "model.optimizer": "optimizer",
+}
 """Values that follow another one in every recipe; a change of a saved configuration must reach them too."""
 
 

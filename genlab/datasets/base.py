@@ -31,6 +31,8 @@ class Dataset(pl.LightningDataModule):
     batch_type: ClassVar[Any]
     num_classes: int | None = None
     class_names: list[str] | None = None
+    features: str | None = None
+    """Which of the embedded classifiers knows these images, ``digit`` or ``fashion``; it serves Fréchet distances."""
 
     def __init__(
         self,

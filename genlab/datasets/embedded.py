@@ -68,6 +68,7 @@ class Embedded(Dataset):
         check_channels(data_shape)
         self.shape = data_shape
         self.file = f"{file}.npz"
+        self.features = {"mnist": "digit", "fashion_mnist": "fashion"}.get(file)
         self.levels = 16 if file == "optdigits" else 255
 
     def load(self) -> dict[str, Source]:

@@ -107,6 +107,7 @@ class TorchvisionSet(Dataset):
             if given not in accepted:
                 raise ValueError(f"subset {given} of {dataset}; accepted: {', '.join(map(str, accepted))}")
         self.kind = dataset
+        self.features = {"MNIST": "digit", "FashionMNIST": "fashion"}.get(dataset)
         self.subset = subset
         self.shape = data_shape
         self.enlarge: Literal["pad", "resize"] = enlarge
@@ -251,11 +252,16 @@ class TorchvisionSet(Dataset):
             lines = [f"the data set '{self.name}' is not in {self.root}: {reason}"]
             scenes = self.subset if isinstance(self.subset, list) else [self.subset]
             wanted = [f"{scene}_{part}_lmdb/" for scene in scenes for part in ("train", "val")]
-            lines += ["it is not downloaded by genlab; unpack the archives of https://github.com/fyu/lsun there, expected"]
+            lines += [
+                "it is not downloaded by genlab; unpack the archives of https://github.com/fyu/lsun there, expected"
+            ]
             lines += [f"  {self.root}/", *(f"    {folder}" for folder in wanted)]
         else:
             if not self.download:
-                lines = [f"the data set '{self.name}' is not in {self.root} ({reason})", "let it be fetched, dataset.download=true, or"]
+                lines = [
+                    f"the data set '{self.name}' is not in {self.root} ({reason})",
+                    "let it be fetched, dataset.download=true, or",
+                ]
             lines += ["download by hand, under exactly these names:"]
             lines += [f"  {self.root / file.path}\n    md5 {file.md5}  {file.url}" for file in self.archives()]
         if self.root.is_dir():
@@ -280,7 +286,10 @@ def _bad_pictures(source: PicturesInStream) -> list[str]:
 
     return list(
         read_all(
-            len(source), lambda place: source.array(place, -1), lambda place: source.pictures.name(source.items[place]), 2
+            len(source),
+            lambda place: source.array(place, -1),
+            lambda place: source.pictures.name(source.items[place]),
+            2,
         ).values()
     )
 

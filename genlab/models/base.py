@@ -1,9 +1,9 @@
 """The one base class of all models, and what a command may ask of a model."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -24,6 +24,9 @@ class GenerativeModel(pl.LightningModule):
 
     batch_type: ClassVar[Any]
     """The NamedTuple of ``datasets.batches`` that the model eats, or a union of them."""
+
+    best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = None
+    """The logged value that chooses the best checkpoint; None: the newest is the best."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,15 +49,28 @@ class GenerativeModel(pl.LightningModule):
         optimizer.step()
 
     @contextmanager
-    def only(self, network: nn.Module, *others: nn.Module):  # type: ignore[no-untyped-def]
-        """Within, the ``others`` are constants: no gradient is computed for their weights."""
-        for other in others:
-            other.requires_grad_(False)
+    def constant(self, *networks: nn.Module) -> Iterator[None]:
+        """Within, no gradient is computed for the weights of ``networks``; it still flows through them."""
+        for network in networks:
+            network.requires_grad_(False)
         try:
-            yield network
+            yield
         finally:
-            for other in others:
-                other.requires_grad_(True)
+            for network in networks:
+                network.requires_grad_(True)
+
+    def draw(self, sampler: Callable[..., Tensor], num_rows: int, *shape: int) -> Tensor:
+        """Random numbers of a training step: this process's rows of what one process alone would draw.
+
+        Args:
+            sampler: ``torch.rand``, ``torch.randn`` or alike.
+            num_rows: items of this process's share of the batch.
+
+        Returns:
+            ``(num_rows, *shape)`` on the model's device.
+        """
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        return sampler(num_rows * processes, *shape, device=self.device)[rank::processes]
 
     def report(self, **values: Tensor) -> None:
         """Logs ``train/<name>`` every ``trainer.log_every_n_steps`` batches and nothing in between.
@@ -62,21 +78,66 @@ class GenerativeModel(pl.LightningModule):
         One logged key costs about a tenth of a small model's step, so nothing is done on the other batches.
         """
         trainer = self.trainer
-        if (trainer.fit_loop.total_batch_idx + 1) % trainer.log_every_n_steps == 0:
+        if (trainer.fit_loop.total_batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log_dict({f"train/{name}": value for name, value in values.items()}, prog_bar=True)
+
+
+def row_by_row(num_rows: int, draw: Callable[[], Tensor]) -> Tensor:
+    """Stacks ``num_rows`` draws: the nth is the same however many are drawn at a time, which one large draw is not."""
+    return torch.stack([draw() for _ in range(num_rows)])
 
 
 @runtime_checkable
 class Samples(Protocol):
-    """Draws new data."""
+    """Draws new data.
 
-    def sample(self, num_samples: int, condition: Tensor | None, generator: torch.Generator | None) -> Tensor: ...
+    ``generator`` is on the CPU, whatever the device of the model, so that a seed means the same samples everywhere.
+    """
+
+    def sample(
+        self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor: ...
 
 
 @runtime_checkable
-class Reconstructs(Protocol):
-    """Maps images to latents and back."""
+class Decodes(Protocol):
+    """Makes data from latents ``(N, latent_dim)`` of a known prior."""
 
-    def encode(self, images: Tensor) -> Tensor: ...
+    latent_dim: int
+
+    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor: ...
 
     def decode(self, latent: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Reconstructs(Decodes, Protocol):
+    """Maps images to latents and back.
+
+    ``encode`` gives the most likely latents or, with a generator, one draw of their posterior for each image.
+    """
+
+    def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class DrawsPixels(Protocol):
+    """Draws images from p(x|z), given its mean in [-1, 1]."""
+
+    def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class BoundsLikelihood(Protocol):
+    """Lower bounds of log p(x), ``(N,)`` nats."""
+
+    def elbo(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+    def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """log p(x) of each item, ``(N,)`` nats."""
+
+    def log_likelihood(self, items: Tensor) -> Tensor: ...
