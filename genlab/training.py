@@ -28,7 +28,7 @@ from genlab.callbacks.sample_grid import SampleGrid
 from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
-from genlab.errors import GenlabError
+from genlab.errors import GenlabError, ResourceError
 from genlab.models.base import GenerativeModel
 from genlab.run import Run, write_json
 
@@ -65,6 +65,20 @@ def resolve_threads(threads: int | str) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return cores if busy < cores / 2 else 1
+
+
+def choose_device(name: str) -> torch.device:
+    """Where to compute without training: ``auto`` is a GPU if there is one.
+
+    Raises:
+        ResourceError: it is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    chosen = next(kind for kind, is_there in there.items() if is_there) if name == "auto" else name
+    if not there[chosen]:
+        available = ", ".join(kind for kind, is_there in there.items() if is_there)
+        raise ResourceError(f"device={name}: this computer has none that torch can use\navailable: {available}")
+    return torch.device(chosen)
 
 
 def keep_freed_memory() -> None:

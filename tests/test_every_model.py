@@ -6,10 +6,9 @@ Each model trains two epochs of three batches on its own default data set.
 import ast
 import importlib
 import inspect
-import itertools
+import multiprocessing
 import os
-import subprocess
-import sys
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,14 @@ import torch
 import yaml
 from conftest import differences, short_config, trained
 
+from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.exact_state import ExactState
 from genlab.config import check, compose, config_dir
 from genlab.datasets.base import Dataset
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel, Samples
-from genlab.run import load_model
-from genlab.training import build_model
+from genlab.run import Run, load_model
+from genlab.training import build_model, fit
 
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 
@@ -114,9 +115,11 @@ def test_validation_pictures_and_logging_do_not_change_the_training(
 def test_every_parameter_gets_a_gradient(model_name: str) -> None:
     config = short_config(model_name)
     model, batch = model_and_batch(config)
-    optimizers = model.configure_optimizers() or []
+    optimizers: Any = model.configure_optimizers() or []
+    optimizers = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else optimizers
     model.optimizers = lambda use_pl_optimizer=True: optimizers[0] if len(optimizers) == 1 else optimizers  # type: ignore[method-assign,assignment]
     model.report = lambda **values: None  # type: ignore[method-assign]
+    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
     touched: set[int] = set()
 
     def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, name: str) -> None:
@@ -158,61 +161,68 @@ def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do(model_name: 
         dataset_class = getattr(target, composed.config["dataset"]["_target_"].rsplit(".", 1)[1])
         fits[path.stem] = issubclass(dataset_class.batch_type, model_class.batch_type)
     assert any(fits.values())
-    for name in [name for name, fit in fits.items() if not fit][:2]:
-        with pytest.raises(UsageError, match=next(fitting for fitting, fit in fits.items() if fit)):
+    for name in [name for name, does_fit in fits.items() if not does_fit][:2]:
+        with pytest.raises(UsageError, match=next(fitting for fitting, does_fit in fits.items() if does_fit)):
             check(compose("train", [f"model={model_name}", f"dataset={name}"]))
 
 
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_checkpoint(
-    model_name: str, model_class: type[GenerativeModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(tmp_path / "run", short_config(model_name, "trainer.max_steps=3"))
     kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
-    step = model_class.training_step
+    start = ExactState.on_train_batch_start
 
-    def poisoned(self: Any, batch: Any, batch_idx: int) -> None:
-        if self.trainer.global_step == 4:
-            batch = type(batch)(torch.full_like(batch[0], torch.nan), *batch[1:])
-        step(self, batch, batch_idx)
+    def poison(self: ExactState, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        start(self, trainer, module, batch, batch_idx)
+        if trainer.global_step == 4:
+            batch[0].fill_(torch.nan)
 
-    monkeypatch.setattr(model_class, "training_step", poisoned)
+    monkeypatch.setattr(ExactState, "on_train_batch_start", poison)
     with pytest.raises(NumericError, match="at step 5: the batch itself holds such values in"):
         trained(tmp_path / "run", short_config(model_name))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes() == kept
 
 
-def test_two_processes_hold_equal_weights(model_name: str, tmp_path: Path) -> None:
-    words = [f"model={model_name}", "accelerator=ddp_cpu", "accelerator.devices=2", f"run_dir={tmp_path / 'run'}"]
-    short = ["trainer.max_steps=2", "trainer.limit_val_batches=1", "dataset.batch_size=16", "threads=1"]
-    program = (
-        "import sys, hashlib, torch, genlab.callbacks.checkpoints as c\n"
-        "from genlab.cli import main\n"
-        "save = c.Checkpoints.save\n"
-        "def spy(self, trainer, module, best=False):\n"
-        "    save(self, trainer, module, best)\n"
-        "    state = b''.join(t.detach().numpy().tobytes() for t in module.parameters())\n"
-        "    state += b''.join(t.numpy().tobytes() for n, t in module.named_buffers() if 'running' not in n)\n"
-        "    print('rank', trainer.global_rank, hashlib.sha256(state).hexdigest(), flush=True)\n"
-        "c.Checkpoints.save = spy\n"
-        "sys.exit(main())\n"
-    )
-    script = tmp_path / "train.py"
-    script.write_text(program)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(script), "train", *words, *short],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("rank ")]
-    digests = {rank: digest for rank, digest in itertools.islice(lines, 2)}
-    assert set(digests) == {"0", "1"}, done.stdout
-    assert digests["0"] == digests["1"]
+def test_two_processes_train_as_one(
+    model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    config = short_config(model_name, "accelerator=ddp_cpu", "~callbacks.sample_grid")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    ranks = [context.Process(target=train_as_rank, args=(rank, port, tmp_path / "run", config)) for rank in (0, 1)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(60)
+    assert [process.exitcode for process in ranks] == [0, 0]
+    weights = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1)]
+    assert weights[0].keys() == weights[1].keys()
+    model = build_model(config)
+    if any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        # Each process normalizes by its own share of the batch, so only what is trained is the same on both.
+        trained_here = [name for name, _ in model.named_parameters()]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in trained_here)
+        return
+    for name, alone in uninterrupted[1]["state_dict"].items():
+        assert torch.equal(weights[0][name], weights[1][name]), name
+        torch.testing.assert_close(weights[0][name], alone, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def train_as_rank(rank: int, port: int, folder: Path, config: dict[str, Any]) -> None:
+    """One of two processes as torchrun starts them; leaves its weights beside the run folder."""
+    os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
+    os.environ |= {"LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    save = Checkpoints.save
+
+    def spy(self: Checkpoints, trainer: Any, model: Any, best: bool = False) -> None:
+        save(self, trainer, model, best)
+        torch.save(model.state_dict(), folder.parent / f"rank-{rank}.pt")
+
+    Checkpoints.save = spy  # type: ignore[method-assign]
+    fit(Run.create(folder) if rank == 0 else Run(folder), config)
 
 
 def model_and_batch(config: dict[str, Any]) -> tuple[GenerativeModel, Any]:

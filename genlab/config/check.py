@@ -97,9 +97,9 @@ class Check:
                 self.node(self.config[key], key, kind(key))
         for name, node in (self.config.get("callbacks") or {}).items():
             self.node(node, f"callbacks.{name}", kind("callbacks"))
-        for key in ("accelerator", "checkpoint"):
-            if key in self.config:
-                self.plain(self.config[key], key)
+        if "trainer" in self.config:
+            self.plain(self.config["accelerator"], "accelerator")
+            self.plain(self.config["checkpoint"], "checkpoint")
         if "accelerator" in self.config:
             strategy = self.config["accelerator"]["strategy"]
             if isinstance(strategy, Mapping):

@@ -77,6 +77,8 @@ def resolve(composed: "DictConfig") -> dict[str, Any]:
     with open_dict(composed):
         composed.pop("hydra", None)
     if missing := sorted(OmegaConf.missing_keys(composed)):
+        if missing == ["run"]:
+            raise UsageError("name a run: its folder, a checkpoint file, or `last`; `genlab runs` lists them")
         raise UsageError(f"{' and '.join(missing)} must be given: {missing[0]}=…")
     plain = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(plain, dict)

@@ -32,6 +32,10 @@ class GenerativeModel(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
 
+    def optimizers(self, use_pl_optimizer: bool = False) -> Any:
+        """torch's own optimizers: the wrapped ones would count their steps, and ``global_step`` counts batches."""
+        return super().optimizers(use_pl_optimizer)
+
     def descend(self, optimizer: Optimizer, loss: Tensor, name: str) -> None:
         """One step of ``optimizer`` down the gradient of ``loss``.
 

@@ -118,8 +118,13 @@ class VAE(GenerativeModel):
         Args:
             images: ``(N, C, H, W)`` in [-1, 1]; made binary here.
         """
-        noise = torch.randn(len(images), self.latent_dim, generator=generator).to(images.device)
-        reconstruction, kl = self.bound(self.draw_binary(images, generator), noise)
+        # Image by image, so that the bound of an image does not depend on the batch it is in.
+        draws = [
+            (torch.rand(images.shape[1:], generator=generator), torch.randn(self.latent_dim, generator=generator))
+            for _ in images
+        ]
+        uniform, noise = (torch.stack(column).to(images.device) for column in zip(*draws, strict=True))
+        reconstruction, kl = self.bound(binary(images, uniform), noise)
         return -reconstruction - kl
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
@@ -128,18 +133,18 @@ class VAE(GenerativeModel):
         Args:
             images: ``(N, C, H, W)`` in [-1, 1]; made binary here.
         """
-        images = self.draw_binary(images, generator)
-        mean, log_std = self.encoder(images)
-        log_weights = []
-        for image, image_mean, image_log_std in zip(images, mean, log_std, strict=True):
-            noise = torch.randn(k, self.latent_dim, generator=generator).to(images.device)
-            latent = image_mean + image_log_std.exp() * noise
+        bounds = []
+        for image in images:
+            image = binary(image, torch.rand(image.shape, generator=generator).to(image.device))
+            mean, log_std = self.encoder(image[None])
+            noise = torch.randn(k, self.latent_dim, generator=generator).to(image.device)
+            latent = mean + log_std.exp() * noise
             logits = self.decoder(latent)
-            # log p(x|z): sum of x·logit - log(1 + e^logit)
-            log_likelihood = (logits * image).flatten(1).sum(1) - functional.softplus(logits).flatten(1).sum(1)
-            log_ratio = 0.5 * (noise.square() - latent.square()).sum(1) + image_log_std.sum()  # log p(z) / q(z|x)
-            log_weights.append(log_likelihood + log_ratio)
-        return torch.logsumexp(torch.stack(log_weights), dim=1) - math.log(k)
+            # log p(x|z) = sum of x·logit - log(1 + e^logit); log p(z)/q(z|x) from the two Gaussians.
+            log_likelihood = logits.flatten(1) @ image.flatten() - functional.softplus(logits).flatten(1).sum(1)
+            log_ratio = 0.5 * (noise.square() - latent.square()).sum(1) + log_std.sum()
+            bounds.append(torch.logsumexp(log_likelihood + log_ratio, dim=0) - math.log(k))
+        return torch.stack(bounds)
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
@@ -159,11 +164,8 @@ class VAE(GenerativeModel):
 
     def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Each pixel -1 or 1, drawn with the probability that ``decode`` gives."""
-        return self.draw_binary(mean, generator) * 2 - 1
-
-    def draw_binary(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
-        uniform = row_by_row(len(images), lambda: torch.rand(images.shape[1:], generator=generator))
-        return binary(images, uniform.to(images.device))
+        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator))
+        return binary(mean, uniform.to(mean.device)) * 2 - 1
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
         """Probabilities of white pixels for latents of the prior, ``(num_samples, C, H, W)`` in [-1, 1]."""
@@ -177,4 +179,5 @@ def binary(images: Tensor, uniform: Tensor) -> Tensor:
         images: any, in [-1, 1].
         uniform: the same shape, in [0, 1).
     """
-    return (2 * uniform - 1 < images).to(images.dtype)
+    # 1 where images > 2·uniform - 1. A comparison would hide NaN in the data; clamp lets it through.
+    return torch.sub(images, uniform, alpha=2).add_(1).mul_(1e30).clamp_(0, 1)
