@@ -18,17 +18,19 @@ import yaml
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from genlab import __version__
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.csv_log import CSVLog
 from genlab.callbacks.exact_state import ExactState
-from genlab.callbacks.progress import TrainingProgress
+from genlab.callbacks.progress import TrainingProgress, reported, validated
 from genlab.callbacks.sample_grid import SampleGrid
 from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
-from genlab.errors import GenlabError, ResourceError
+from genlab.datasets.base import Dataset
+from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.run import Run, write_json
 
@@ -155,12 +157,35 @@ def environment(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
+    """The untrained model and its loaded data: all that can be wrong with them is found before a run folder is made.
+
+    Raises:
+        DataError: the data are missing, damaged or of another layout.
+        UsageError: model and data do not go together.
+    """
+    torch.set_num_threads(config["threads"])
+    dataset = build(config["dataset"], "dataset")
+    assert isinstance(dataset, Dataset)
+    dataset.setup()
+    model = build_model(config)
+    rest = dataset.sizes()["train"] % dataset.batch_size
+    if rest == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        raise UsageError(
+            f"{dataset.sizes()['train']} training items in batches of {dataset.batch_size} leave a last batch of one, "
+            f"which the batch norm of {type(model).__name__} cannot normalize\n"
+            f"choose another batch size: dataset.batch_size={dataset.batch_size + 1}"
+        )
+    return model, dataset
+
+
 def fit(
     run: Run,
     config: dict[str, Any],
+    model: GenerativeModel,
+    dataset: Dataset,
     checkpoint: Path | None = None,
     resumed_step: int = 0,
-    allow_data_change: bool = False,
 ) -> None:
     """Trains in a run folder, from the start or from a checkpoint of it, and reports.
 
@@ -173,11 +198,9 @@ def fit(
     quieten()
     keep_freed_memory()
     answer_device_checks_quickly()
-    torch.set_num_threads(config["threads"])
     console = Console()
-    dataset = build(config["dataset"], "dataset")
-    model = build_model(config)
     pictures = {name: build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()}
+    checkpoints = Checkpoints(run, model.best_by, **config["checkpoint"])
     board = TensorBoardLogger(
         run.folder,
         name="",
@@ -191,11 +214,11 @@ def fit(
         **config["accelerator"],
         precision=config["precision"],
         callbacks=[
-            ExactState(config, allow_data_change),
+            ExactState(config),
             Watchdog(config["seed"]),
             *([TrainingProgress()] if config["trainer"]["enable_progress_bar"] else []),
             *pictures.values(),
-            Checkpoints(run, model.best_by, **config["checkpoint"]),
+            checkpoints,
         ],
         logger=[board, CSVLog(run.folder / "log.csv", resumed_step)],
         plugins=[AtomicCheckpointIO()],
@@ -215,6 +238,8 @@ def fit(
         run.write_status(state="running")
     try:
         trainer.fit(model, datamodule=dataset, ckpt_path=checkpoint, weights_only=True)
+        if trainer.global_step == 0:
+            checkpoints.save(trainer, model, best=True)  # a budget of nothing still gives a model
     except BaseException as error:
         if trainer.is_global_zero:
             reason = str(error) if isinstance(error, GenlabError) else repr(error)
@@ -222,7 +247,7 @@ def fit(
             run.write_status(state="interrupted" if stopped else "failed", reason=reason)
         raise
     if trainer.is_global_zero:
-        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        metrics = reported(model) | validated(trainer)
         board.log_hyperparams(_flat(config), {f"final/{name}": value for name, value in metrics.items()})
         board.save()
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
@@ -237,7 +262,8 @@ def report(run: Run, metrics: dict[str, float], picture: Path | None) -> None:
     table = Table("metric", "value", box=None)
     for name, value in metrics.items():
         table.add_row(name, f"{value:.5g}")
-    console.print(table)
+    if metrics:
+        console.print(table)
     folder = shlex.quote(os.path.relpath(run.folder))
     if picture is not None:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)

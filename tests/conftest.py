@@ -10,7 +10,7 @@ import torch
 from genlab.checkpoint import load
 from genlab.config import compose
 from genlab.run import Run
-from genlab.training import fit
+from genlab.training import fit, prepare
 
 SHORT = [
     "trainer.max_epochs=2",
@@ -45,7 +45,7 @@ def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     save(config, folder / "config.yaml")
     checkpoint = None if new else run.newest_good()[0]
     step = load(checkpoint)["genlab"]["step"] if checkpoint else 0
-    fit(run, config, checkpoint, step)
+    fit(run, config, *prepare(config), checkpoint, step)
     return load(folder / "checkpoints" / "last.ckpt")
 
 

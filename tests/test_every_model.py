@@ -24,7 +24,7 @@ from genlab.datasets.base import Dataset
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel, Samples
 from genlab.run import Run, load_model
-from genlab.training import build_model, fit
+from genlab.training import build_model, fit, prepare
 
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 
@@ -222,7 +222,7 @@ def train_as_rank(rank: int, port: int, folder: Path, config: dict[str, Any]) ->
         torch.save(model.state_dict(), folder.parent / f"rank-{rank}.pt")
 
     Checkpoints.save = spy  # type: ignore[method-assign]
-    fit(Run.create(folder) if rank == 0 else Run(folder), config)
+    fit(Run.create(folder) if rank == 0 else Run(folder), config, *prepare(config))
 
 
 def model_and_batch(config: dict[str, Any]) -> tuple[GenerativeModel, Any]:

@@ -12,9 +12,6 @@ import torch
 from genlab.checkpoint import stamp
 from genlab.datasets.base import Dataset
 from genlab.datasets.loader import mixed_seed
-from genlab.errors import RunError
-
-EXPLAIN_DATA = "the data differ from those that the run was trained on"
 
 
 def seed_torch(*parts: object) -> None:
@@ -36,12 +33,10 @@ class ExactState(pl.Callback):
 
     Args:
         config: the resolved configuration, written into each checkpoint.
-        allow_data_change: go on although the data changed since the checkpoint.
     """
 
-    def __init__(self, config: dict[str, Any], allow_data_change: bool = False) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
-        self.allow_data_change = allow_data_change
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         seed_torch(self.config["seed"], "start")
@@ -77,15 +72,9 @@ class ExactState(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        dataset, about = _dataset(trainer), checkpoint["genlab"]
-        if about["fingerprint"] != dataset.fingerprint() and not self.allow_data_change:
-            raise RunError(
-                f"{EXPLAIN_DATA}: fingerprint {about['fingerprint'][:12]} then, {dataset.fingerprint()[:12]} now "
-                f"({', '.join(f'{count} {split}' for split, count in dataset.sizes().items())} now).\n"
-                "Put the old data back, or go on with the new ones: allow_data_change=true"
-            )
+        about = checkpoint["genlab"]
         epoch, batch = divmod(about["step"], about["batches"])
-        dataset.resume_at(epoch, batch)
+        _dataset(trainer).resume_at(epoch, batch)
 
 
 def _dataset(trainer: pl.Trainer) -> Dataset:

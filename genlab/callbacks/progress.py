@@ -7,6 +7,8 @@ import pytorch_lightning as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from genlab.models.base import GenerativeModel
+
 REFRESH = 0.25
 """Seconds between two drawings; the bar costs nothing in the steps between."""
 
@@ -60,7 +62,7 @@ class TrainingProgress(pl.Callback):
             return
         self.drawn = now
         self.bars.update(self.total, completed=trainer.global_step, note=f"{self.rate():,.0f} items/s")
-        self.bars.update(self.epoch, completed=batch_idx + 1, note=_values(trainer, "train/"))
+        self.bars.update(self.epoch, completed=batch_idx + 1, note=_words(reported(pl_module)))
         self.bars.refresh()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -68,7 +70,7 @@ class TrainingProgress(pl.Callback):
             of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
             line = f"epoch {trainer.current_epoch + 1}{of}  step {trainer.global_step}  {self.rate():,.0f} items/s"
             print_line = self.bars.console.print if self.bars is not None else self.console.print
-            print_line(f"{line}  {_values(trainer, '')}", highlight=False, soft_wrap=True)
+            print_line(f"{line}  {_words(reported(pl_module) | validated(trainer))}", highlight=False, soft_wrap=True)
 
     def rate(self) -> float:
         """Items of data a second in this epoch, over all processes."""
@@ -90,7 +92,16 @@ def _total_batches(trainer: pl.Trainer) -> int | None:
     return min((count for count in (by_epochs, by_steps) if count is not None), default=None)
 
 
-def _values(trainer: pl.Trainer, prefix: str) -> str:
-    """The logged values whose name starts with ``prefix``, in four digits."""
-    named = sorted(trainer.callback_metrics.items())
-    return "  ".join(f"{name} {float(value):.4g}" for name, value in named if name.startswith(prefix))
+def reported(model: pl.LightningModule) -> dict[str, float]:
+    """The newest ``train/…`` values."""
+    assert isinstance(model, GenerativeModel)
+    return model.reported
+
+
+def validated(trainer: pl.Trainer) -> dict[str, float]:
+    """The newest ``val/…`` values."""
+    return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+
+
+def _words(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genlab.config import Composed, check, difference, load, save
 from genlab.errors import RunError
 from genlab.run import Run, write_json
+
+if TYPE_CHECKING:
+    from genlab.datasets.base import Dataset
 
 FREE = (
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time", "trainer.log_every_n_steps"),
@@ -20,7 +23,7 @@ FREE = (
 FREE_AT_A_COST = ("threads",)
 """Settings that may change too, but the weights then differ in their last bits from an uninterrupted run's."""
 
-BUDGET = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
+BUDGET = ("max_epochs", "max_steps", "max_time")
 
 
 def main(run: str | None, allow_data_change: bool, overrides: list[str]) -> None:
@@ -67,10 +70,11 @@ def refuse_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
 def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: bool) -> None:
     """Finds the checkpoint and trains."""
     from genlab.checkpoint import load as load_checkpoint
-    from genlab.training import environment, fit, is_main_process
+    from genlab.training import environment, fit, is_main_process, prepare
 
     old, config = run.config, composed.config
-    if name is not None and Path(name).is_file():
+    is_named = name is not None and Path(name).is_file()
+    if name is not None and is_named:
         path, faults = Path(name).absolute(), []
     else:
         path, faults = run.newest_good()
@@ -80,28 +84,41 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     if path is not None:
         about = load_checkpoint(path)["genlab"]
         step = about["step"]
-    if is_complete(run, old, config, about):
+    if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, old, config)):
         print(f"{run.folder} is already complete, after step {step}; to go on, give more: trainer.max_epochs=…")
         return
+    model, dataset = prepare(config)
+    if about is not None and not allow_data_change:
+        refuse_other_data(about["fingerprint"], dataset)
     if is_main_process():
         for fault in faults:
             print(f"genlab: {fault}; going on from an older one", file=sys.stderr)
         print(f"going on from {path.name if path else 'the beginning: there is no checkpoint yet'}, step {step}")
         os.environ["GENLAB_RUN_DIR"] = str(run.folder)
-        record = run.folder / "environment.json"
-        write_json(
-            record.with_name(f"environment-step-{step}.json") if record.exists() else record, environment(config)
-        )
+        write_json(run.folder / f"environment-step-{step}.json", environment(config))
         save(config, run.folder / "config.yaml")
-    fit(run, config, path, step, allow_data_change)
+    fit(run, config, model, dataset, path, step)
 
 
-def is_complete(run: Run, old: dict[str, Any], new: dict[str, Any], about: dict[str, Any] | None) -> bool:
-    """Whether the budget was used up, or the model has stopped by itself and the budget was not raised."""
-    same_budget = all(old["trainer"][key.split(".")[1]] == new["trainer"][key.split(".")[1]] for key in BUDGET)
+def refuse_other_data(fingerprint: str, dataset: "Dataset") -> None:
+    """Raises a RunError if the data are not those of the checkpoint."""
+    if fingerprint != dataset.fingerprint():
+        sizes = ", ".join(f"{count} {split}" for split, count in dataset.sizes().items())
+        raise RunError(
+            "the data differ from those that the run was trained on: "
+            f"fingerprint {fingerprint[:12]} then, {dataset.fingerprint()[:12]} now ({sizes} now).\n"
+            "Put the old data back, or go on with the new ones: allow_data_change=true"
+        )
+
+
+def is_complete(config: dict[str, Any], about: dict[str, Any] | None) -> bool:
+    """Whether the budget of epochs or steps was used up at the checkpoint that says ``about`` of itself."""
     if about is None:
         return False
-    if run.status["state"] == "finished" and same_budget:
-        return True
-    epochs, steps = new["trainer"]["max_epochs"], new["trainer"]["max_steps"]
+    epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
     return (epochs != -1 and about["step"] >= epochs * about["batches"]) or (steps != -1 and about["step"] >= steps)
+
+
+def has_stopped_by_itself(run: Run, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether it converged or its time was over, and no budget was raised."""
+    return run.status["state"] == "finished" and all(old["trainer"][key] == new["trainer"][key] for key in BUDGET)

@@ -40,25 +40,26 @@ def main(
     Raises:
         GenlabError: the run cannot start, or was stopped.
     """
-    from genlab.training import environment, fit, is_main_process, launched_from_outside, resolve_threads
+    from genlab.training import environment, fit, is_main_process, launched_from_outside, prepare, resolve_threads
 
     config = {**composed.config, "threads": resolve_threads(threads)}
     config["run_dir"] = None  # the folder may move
-    if not is_main_process():
-        fit(Run(Path(run_dir or os.environ["GENLAB_RUN_DIR"]).absolute()), config)
-        return
-    if run_dir is None and launched_from_outside():
+    if run_dir is None and launched_from_outside() and "GENLAB_RUN_DIR" not in os.environ:
         raise UsageError(
             "torchrun and SLURM start the processes of a run by themselves: name its folder, so that all of them use "
             "the same one: run_dir=outputs/NAME"
         )
+    model_and_data = prepare(config)
+    if not is_main_process():
+        fit(Run(Path(run_dir or os.environ["GENLAB_RUN_DIR"]).absolute()), config, *model_and_data)
+        return
     name = composed.choices["model"]
     run = Run.create(Path(run_dir).expanduser()) if run_dir is not None else Run.create_next(new_folders(name))
     os.environ["GENLAB_RUN_DIR"] = str(run.folder)  # for the processes that Lightning starts
     with run.lock():
         save(config, run.folder / "config.yaml")
         write_json(run.folder / "environment.json", environment(config))
-        fit(run, config)
+        fit(run, config, *model_and_data)
 
 
 def new_folders(model: str) -> "chain[Path]":

@@ -1,6 +1,7 @@
 """The words of a command line: Hydra's overrides, made easier to type."""
 
 import re
+from pathlib import Path
 
 import yaml
 
@@ -38,8 +39,8 @@ def quoted(text: str) -> str:
 def normalize(command: str, word: str) -> str:
     """An override that Hydra can read.
 
-    A word without ``=`` is the command's ``run`` or ``action``; a value that Hydra's grammar has no place for, as a
-    path with an umlaut or with ``=``, is taken as text.
+    A word without ``=``, or one that is the path of something, is the command's ``run`` or ``action``; a value that
+    Hydra's grammar has no place for, as a path with an umlaut or with ``=``, is taken as text.
 
     Raises:
         UsageError: a bracket, brace or quote is not closed, or there is no key.
@@ -47,8 +48,8 @@ def normalize(command: str, word: str) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    if "=" not in word and not word.startswith("~"):
-        named = [key for key in top_keys(command) if key in ("run", "action")]
+    named = [key for key in top_keys(command) if key in ("run", "action")]
+    if ("=" not in word and not word.startswith("~")) or ("run" in named and _is_path(word)):
         if not named or word.startswith("-"):
             raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value")
         return f"{named[0]}={quoted(word)}"
@@ -75,6 +76,13 @@ def normalize(command: str, word: str) -> str:
             raise UsageError(f"'{word}' is not understood: if its value is text, {QUOTING}") from again
         return as_text
     return word
+
+
+def _is_path(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def split_rest(command: str, words: list[str]) -> tuple[list[str], list[str]]:

@@ -1,0 +1,221 @@
+"""``genlab resume``: where it goes on, what it refuses, and that a killed run loses nothing."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from child import TRAIN, Child, genlab
+from conftest import differences
+
+from genlab.checkpoint import load, verify
+from genlab.config import options
+from genlab.run import Run
+
+KILLS = int(os.environ.get("GENLAB_TEST_KILLS", "3"))
+"""How often each model is killed; a long test sets more."""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run that stopped in its second epoch."""
+    assert genlab(*TRAIN, "trainer.max_steps=4", "run_dir=run", folder=tmp_path)[0] == 0
+    return tmp_path / "run"
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, tmp_path: Path) -> None:
+    words = ["train", f"model={model}", "accelerator=cpu", "threads=1", "trainer.max_epochs=3", "callbacks=none"]
+    words += ["trainer.limit_train_batches=8", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
+    words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16"]
+    (tmp_path / "whole").mkdir()
+    whole = Child(*words, "run_dir=run", folder=tmp_path / "whole")
+    assert whole.code() == 0, whole.output
+    moments = random.Random(f"{model} {KILLS}")
+    run = tmp_path / "run"
+    killed = 0
+    for _ in range(50 * KILLS):
+        started = (run / "config.yaml").is_file()
+        child = Child(*(["resume", "run"] if started else [*words, "run_dir=run"]), folder=tmp_path)
+        if not child.kill_after(moments.uniform(0.05, 1.5)):
+            assert child.code() == 0, child.output
+            break
+        killed += 1
+        for path in run.glob("checkpoints/*.ckpt"):
+            verify(path)
+        if killed >= KILLS:
+            code, output = genlab(
+                *(["resume", "run"] if (run / "config.yaml").is_file() else [*words, "run_dir=run"]), folder=tmp_path
+            )
+            assert code == 0, output
+            break
+    assert killed > 0
+    assert not list(run.rglob("*.partial"))
+    ends = [load(folder / "checkpoints" / "last.ckpt") for folder in (tmp_path / "whole" / "run", run)]
+    assert differences(*ends) == []
+    assert (run / "log.csv").read_text() == (tmp_path / "whole" / "run" / "log.csv").read_text()
+    assert (run / "metrics.json").read_text() == (tmp_path / "whole" / "run" / "metrics.json").read_text()
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    assert genlab(*TRAIN, "run_dir=whole", folder=tmp_path)[0] == 0
+    child = Child(*TRAIN, "run_dir=run", folder=tmp_path, tell_at=1)
+    child.wait_for_step()
+    child.send(signal.SIGKILL)
+    child.code()
+    assert Run(tmp_path / "run").candidates() == []
+    code, output = genlab("resume", "run", folder=tmp_path)
+    assert code == 0, output
+    assert "going on from the beginning: there is no checkpoint yet" in output
+    ends = [load(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("whole", "run")]
+    assert differences(*ends) == []
+
+
+def test_last_without_any_run(tmp_path: Path) -> None:
+    code, output = genlab("resume", "last", folder=tmp_path)
+    assert code == 4
+    assert "there is no run under" in output
+
+
+def test_last_is_the_newest_run(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        assert genlab(*TRAIN, f"seed={seed}", "trainer.max_steps=1", folder=tmp_path)[0] == 0
+    code, output = genlab("resume", "last", "trainer.max_steps=2", folder=tmp_path)
+    assert code == 0, output
+    newest = max((tmp_path / "outputs" / "vae").iterdir(), key=lambda run: run.name)
+    assert Run(newest).config["trainer"]["max_steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "'nowhere' is not a run: there is nothing of that name"),
+        ([], "name a run: its folder, a checkpoint file, or `last`"),
+        (["."], "'.' is not a run: it has no config.yaml"),
+    ],
+)
+def test_what_is_no_run(tmp_path: Path, words: list[str], message: str) -> None:
+    code, output = genlab("resume", *words, folder=tmp_path)
+    assert code == (4 if words else 2)
+    assert message in output
+
+
+def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
+    assert genlab(*TRAIN, "run_dir=run", folder=tmp_path)[0] == 0
+    before = contents(tmp_path / "run")
+    code, output = genlab("resume", "run", folder=tmp_path)
+    assert code == 0
+    assert "already complete, after step 6; to go on, give more: trainer.max_epochs=…" in output
+    assert contents(tmp_path / "run") == before
+    assert genlab("resume", "run", "trainer.max_epochs=3", folder=tmp_path)[0] == 0
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 9
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("model.latent_dim=3", "optimizer.lr=0.1", "dataset.batch_size=8", "seed=9", "precision=64-true"),
+        *("accelerator.devices=2", "dataset.num_validation=10", "trainer.limit_train_batches=2"),
+    ],
+)
+def test_what_would_make_it_another_run_is_refused(run: Path, word: str) -> None:
+    before = contents(run)
+    code, output = genlab("resume", "run", "trainer.max_steps=6", word, folder=run.parent)
+    assert code == 4, output
+    key, value = word.split("=")
+    assert f"  {key}: " in output
+    assert f"{value} now" in output
+    assert "Free to change: trainer.max_epochs" in output
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["trainer.log_every_n_steps=2", "checkpoint.keep=2", "~callbacks.sample_grid", "trainer.limit_val_batches=0"],
+)
+def test_what_changes_no_bit_is_free(run: Path, word: str) -> None:
+    assert genlab(*TRAIN, "run_dir=whole", folder=run.parent)[0] == 0
+    code, output = genlab("resume", "run", "trainer.max_steps=-1", word, folder=run.parent)
+    assert code == 0, output
+    ends = [load(folder / "checkpoints" / "last.ckpt") for folder in (run, run.parent / "whole")]
+    assert differences(ends[0]["state_dict"], ends[1]["state_dict"]) == []
+    assert differences(ends[0]["optimizer_states"], ends[1]["optimizer_states"]) == []
+
+
+def test_unknown_keys_are_refused_as_in_train(run: Path) -> None:
+    code, output = genlab("resume", "run", "trainer.max_epoch=9", folder=run.parent)
+    assert code == 2
+    assert "did you mean 'trainer.max_epochs'?" in output
+    code, output = genlab("resume", "run", "model=dcgan", folder=run.parent)
+    assert code == 2
+    assert "a saved configuration has its model already" in output
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(run: Path) -> None:
+    assert genlab("resume", "run", "trainer.max_steps=6", "checkpoint.keep=2", folder=run.parent)[0] == 0
+    assert genlab(*TRAIN, "trainer.max_epochs=3", "run_dir=whole", folder=run.parent)[0] == 0
+    for name in ("last.ckpt", "step-000000006.ckpt", "best.ckpt"):
+        path = run / "checkpoints" / name
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.unlink()
+        path.write_bytes(data)
+    code, output = genlab("resume", "run", "trainer.max_steps=-1", "trainer.max_epochs=3", folder=run.parent)
+    assert code == 0, output
+    assert "last.ckpt is damaged or cut short" in output
+    assert "going on from an older one" in output
+    assert "going on from step-000000004.ckpt, step 4" in output
+    ends = [load(folder / "checkpoints" / "last.ckpt") for folder in (run, run.parent / "whole")]
+    assert differences(*ends) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\0" * 5000])
+def test_when_nothing_is_whole_it_says_so(run: Path, content: bytes) -> None:
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+        path.write_bytes(content)
+    before = contents(run)
+    code, output = genlab("resume", "run", folder=run.parent)
+    assert code == 4
+    assert output.count("is damaged or cut short") == 3
+    assert "has no checkpoint that is whole" in output
+    code, output = genlab("resume", "run/checkpoints/last.ckpt", folder=run.parent)
+    assert code == 4
+    assert contents(run) == before
+
+
+def test_a_checkpoint_file_is_gone_on_from(run: Path) -> None:
+    assert genlab("resume", "run", "trainer.max_steps=6", "checkpoint.keep=5", folder=run.parent)[0] == 0
+    whole = load(run / "checkpoints" / "last.ckpt")
+    code, output = genlab("resume", "run/checkpoints/step-000000004.ckpt", folder=run.parent)
+    assert code == 0, output
+    assert "going on from step-000000004.ckpt, step 4" in output
+    assert differences(whole, load(run / "checkpoints" / "last.ckpt")) == []
+
+
+def test_other_data_are_refused_unless_allowed(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("\n".join(f"{row},{row % 7}" for row in range(60)))
+    words = [*TRAIN, "model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2"]
+    code, output = genlab(*words, "trainer.max_steps=4", "run_dir=run", folder=tmp_path)
+    assert code == 0, output
+    before = contents(tmp_path / "run")
+    (tmp_path / "rows.csv").write_text("\n".join(f"{row},{row % 5}" for row in range(60)))
+    code, output = genlab("resume", "run", "trainer.max_steps=6", folder=tmp_path)
+    assert code == 4, output
+    assert "the data differ from those that the run was trained on: fingerprint " in output
+    assert "(60 train now)" in output
+    assert "allow_data_change=true" in output
+    assert contents(tmp_path / "run") == before
+    code, output = genlab("resume", "run", "trainer.max_steps=6", "allow_data_change=true", folder=tmp_path)
+    assert code == 0, output
+
+
+def test_a_moved_run_goes_on(run: Path) -> None:
+    run.rename(run.parent / "elsewhere")
+    code, output = genlab("resume", "elsewhere", "trainer.max_steps=6", folder=run.parent)
+    assert code == 0, output
