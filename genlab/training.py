@@ -29,6 +29,7 @@ from genlab.callbacks.sample_grid import SampleGrid
 from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
+from genlab.config.devices import cpu_bf16
 from genlab.datasets.base import Dataset
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
@@ -106,12 +107,9 @@ def answer_device_checks_quickly() -> None:
 def native_bf16(accelerator: pl.accelerators.Accelerator) -> str | None:
     """What computes bf16 natively on the device in use, or None."""
     if isinstance(accelerator, pl.accelerators.CUDAAccelerator):
-        return "GPU" if torch.cuda.get_device_capability()[0] >= 8 else None
-    if isinstance(accelerator, pl.accelerators.CPUAccelerator):
-        if torch.cpu._is_amx_tile_supported():
-            return "CPU (AMX)"
-        if torch.cpu._is_avx512_bf16_supported():
-            return "CPU (AVX-512)"
+        return "GPU" if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if isinstance(accelerator, pl.accelerators.CPUAccelerator) and (unit := cpu_bf16()):
+        return f"CPU ({unit})"
     return None
 
 

@@ -45,10 +45,24 @@ def check_devices(accelerator: dict[str, Any], precision: str) -> None:
         )
     if "bf16" in precision and kind in ("gpu", "cuda") and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ResourceError(f"precision={precision}: this GPU has no bf16; take precision=32-true\navailable: {found}")
+    if "bf16" in precision and kind == "cpu" and not cpu_bf16():
+        raise ResourceError(
+            f"precision={precision}: this CPU has no bf16 and takes 100 times as long to imitate it; take "
+            f"precision=32-true\navailable: {found}"
+        )
     if precision == "64-true" and kind == "mps":
         raise ResourceError(
             f"precision=64-true: Apple's GPUs have no float64; take accelerator=cpu\navailable: {found}"
         )
+
+
+def cpu_bf16() -> str | None:
+    """The unit of the CPU that computes in bf16, or None."""
+    import torch
+
+    if torch.cpu._is_amx_tile_supported():
+        return "AMX"
+    return "AVX-512" if torch.cpu._is_avx512_bf16_supported() else None
 
 
 def _check_number(kind: str, devices: int | list[int], gpus: int, found: str) -> None:
