@@ -248,16 +248,16 @@ def load_model(name: str | None, checkpoint: str = "last") -> LoadedRun:
     from genlab.training import build_model
 
     if name is not None and Path(name).is_file():
-        path = Path(name).absolute()
-        state = load(path)
-        config, folder = state["genlab"]["config"], path.parent.parent
+        path: Path | None = Path(name).absolute()
+        folder = Path(name).absolute().parent.parent
     else:
         run = Run.open(name)
-        config, folder = run.config, run.folder
-        state = None if checkpoint == "initial" else load(path := run.checkpoint_file(checkpoint))
+        folder = run.folder
+        path = None if checkpoint == "initial" else run.checkpoint_file(checkpoint)
+    step, state = 0, load(path) if path is not None else None
+    config = state["genlab"]["config"] if state is not None else run.config
     model = build_model(config)
-    step = 0
-    if state is not None:
+    if path is not None and state is not None:
         model.load_state_dict(state["state_dict"])
         checkpoint, step = path.stem, state["genlab"]["step"]
     return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)

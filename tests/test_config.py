@@ -102,7 +102,7 @@ def test_words_that_cannot_be_composed(word: str, message: str) -> None:
         ("~trainer.max_epochs", "the key 'trainer.max_epochs' is missing"),
         ("trainer=3", "trainer=3: expected keys and values"),
         ("dataset.batch_size=-4", "dataset.batch_size=-4: expected more than 0\nset on the command line"),
-        ("dataset=vector_file", "model.image_shape=[2]: expected a value at position 2"),
+        ("dataset=vector_file", "dataset=vector_file does not fit model=toy: Toy takes batches of LabelledImages"),
         ("~dataset.name", "the key 'dataset.name' is missing: Embedded needs it"),
         ("model.width=true", "model.width=true: expected a whole number"),
         ("model.width=4.0", "model.width=4.0: expected a whole number"),
@@ -137,7 +137,7 @@ def test_values_that_cannot_work(word: str, message: str) -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        *("model.dropout=0", "trainer.limit_train_batches=2", "trainer.limit_val_batches=0", "precision=bf16-mixed"),
+        *("model.dropout=0", "trainer.limit_train_batches=2", "trainer.limit_val_batches=0", "precision=64-true"),
         *("~callbacks.sample_grid", "callbacks=none", "accelerator=ddp_cpu", "threads=2", "+optimizer.foreach=true"),
         *(
             "trainer.max_time=00:00:01:00",
@@ -156,7 +156,9 @@ def test_messages_name_the_file_and_line_of_a_value(toy: Path) -> None:
     path = toy / "model" / "toy.yaml"
     path.write_text(path.read_text().replace("width: 4", "width: 0"))
     assert refusal().endswith(f"set in {path}, line 10")
-    assert f"set in {config.config_dir() / 'dataset' / 'vector_file.yaml'}, line" in refusal("dataset=vector_file")
+    optimizer = toy / "optimizer" / "toy_adam.yaml"
+    optimizer.write_text(optimizer.read_text().replace("lr: 1e-3", "lr: -1.0"))
+    assert refusal().endswith(f"set in {optimizer}, line 3")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from genlab.errors import InterruptedRunError, NumericError
 from genlab.run import Run
 
-STOPPING = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+STOPPING: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 """Signals that end a run after a checkpoint, and the exit code of each."""
 
 

@@ -74,10 +74,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
 
     old, config = run.config, composed.config
     is_named = name is not None and Path(name).is_file()
-    if name is not None and is_named:
-        path, faults = Path(name).absolute(), []
-    else:
-        path, faults = run.newest_good()
+    path, faults = (Path(name).absolute(), []) if name is not None and is_named else run.newest_good()
     if path is None and faults:
         raise RunError("\n".join([*faults, f"{run.folder} has no checkpoint that is whole; train anew"]))
     step, about = 0, None

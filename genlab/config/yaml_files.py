@@ -42,6 +42,7 @@ def read(path: Path) -> yaml.MappingNode:
         lines = text.splitlines()
         tab = line <= len(lines) and "\t" in lines[line - 1]
         problem = "a tab: indent with spaces" if tab else str(error.problem or error.context)
+        problem = "nested too deeply" if "nesting depth" in problem else problem
         raise UsageError(f"{path}, line {line}: {problem}") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: {str(error).splitlines()[0]}") from error

@@ -1,6 +1,6 @@
 """Retrains the classifiers whose hidden layer serves the Fréchet distances: digits (MNIST) or fashion (Fashion-MNIST).
 
-Needs torch, safetensors and the embedded mnist.npz or fashion_mnist.npz; some minutes on one core.
+Needs an installed genlab and the embedded mnist.npz or fashion_mnist.npz; some minutes on one core.
 
     python scripts/assets/features.py digit --out digit_features.safetensors
     python scripts/assets/features.py fashion --out fashion_features.safetensors
@@ -19,33 +19,13 @@ import numpy as np
 import torch
 from archive import ASSETS
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from genlab.metrics.features import Classifier
 
 BATCH = 128
 SHIFT = 2
-
-
-class Classifier(nn.Module):
-    """Two convolutions and a hidden layer of 64; dropout only while training.
-
-    Shapes: ``(N, 1, 28, 28)`` in [0, 1] -> ``(N, 64)`` features, ``(N, 10)`` logits.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 5, padding=2)
-        self.conv2 = nn.Conv2d(16, 32, 5)
-        self.hidden = nn.Linear(32 * 5 * 5, 64)
-        self.classifier = nn.Linear(64, 10)
-
-    def features(self, images: Tensor) -> Tensor:
-        hidden = functional.max_pool2d(functional.relu(self.conv1(images)), 2)
-        hidden = functional.max_pool2d(functional.relu(self.conv2(hidden)), 2)
-        return functional.relu(self.hidden(functional.dropout(hidden.flatten(1), 0.25, self.training)))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.features(images))
 
 
 def shifted(images: Tensor, mirror: bool) -> Tensor:

@@ -1,0 +1,155 @@
+"""Measure a run: likelihoods, distances of its samples to held-out images, collapse."""
+
+import json as json_format
+import os
+import pkgutil
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt
+
+from genlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from genlab.metrics.evaluation import Evaluation, Score
+
+
+def main(
+    run: str | None,
+    metrics: Annotated[list[str], Field(min_length=1)] | None,
+    checkpoint: str,
+    num_samples: PositiveInt,
+    features: str,
+    iwae_k: PositiveInt,
+    iwae_images: PositiveInt,
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)],
+    batch_size: PositiveInt,
+    device: Literal["auto", "cpu", "cuda", "mps"],
+    json: bool,
+) -> None:
+    """Prints the scores of a run and writes them to ``evaluation.json`` in its folder.
+
+    Args:
+        run: a run folder, a checkpoint file, or ``last``.
+        metrics: modules of ``genlab.metrics``; None takes all that apply to the model and its data set.
+        num_samples: samples for the distances, and at most as many held-out images.
+        features: the network of the distances: ``auto``, ``digit``, ``fashion``, a file or a class.
+        iwae_k: draws an image of the importance-weighted bound.
+        iwae_images: images of that bound.
+        seed: of all draws, and of which held-out images are taken where not all are.
+        json: prints ``{"metrics": {name: value}, "how": {name: …}, …}``, the same as is written.
+
+    Raises:
+        RunError: no such run or checkpoint.
+        UsageError: no such metric or network, or it does not apply.
+        DataError: the data or the network's weights are damaged.
+    """
+    import torch
+
+    from genlab.metrics.evaluation import Evaluation
+    from genlab.metrics.features import feature_network
+    from genlab.run import load_model, write_json
+    from genlab.training import choose_device, resolve_threads
+
+    chosen = choose(metrics)
+    loaded = load_model(run, checkpoint)
+    network = feature_network(features, loaded.dataset.features)
+    where = choose_device(device)
+    torch.set_num_threads(resolve_threads("auto"))
+    evaluation = Evaluation(
+        model=loaded.model.to(where),
+        dataset=loaded.dataset,
+        network=network.to(where) if network else None,
+        num_samples=num_samples,
+        seed=seed,
+        batch_size=batch_size,
+        iwae_k=iwae_k,
+        iwae_images=iwae_images,
+    )
+    with torch.no_grad():
+        scores, left_out = measure(evaluation, chosen, all_must_apply=metrics is not None)
+    report = {
+        "metrics": {score.name: score.value for score in scores},
+        "how": {score.name: score.how for score in scores},
+        "left_out": left_out,
+        "run": str(loaded.folder),
+        "model": evaluation.model_name,
+        "dataset": loaded.dataset.name,
+        "checkpoint": loaded.checkpoint,
+        "step": loaded.step,
+    }
+    # A checkpoint file that was copied elsewhere has no run folder to write to.
+    path = loaded.folder / "evaluation.json" if (loaded.folder / "config.yaml").is_file() else None
+    if path is not None:
+        write_json(path, report)
+    if json:
+        print(json_format.dumps(report, indent=2))
+        return
+    print(f"{evaluation.model_name} on {loaded.dataset.name}, checkpoint '{loaded.checkpoint}', step {loaded.step}")
+    print_table(scores, left_out)
+    if path is not None:
+        print(f"written to {os.path.relpath(path)}")
+
+
+def choose(names: list[str] | None) -> dict[str, ModuleType]:
+    """The modules of ``genlab.metrics`` that measure, by name: all, or those named.
+
+    Raises:
+        UsageError: there is no such metric.
+    """
+    from genlab import metrics
+    from genlab.config.suggest import nearest
+
+    modules = {
+        module.name: import_module(f"genlab.metrics.{module.name}") for module in pkgutil.iter_modules(metrics.__path__)
+    }
+    found = {name: module for name, module in sorted(modules.items()) if hasattr(module, "measure")}
+    if names is None:
+        return found
+    for name in names:
+        if name not in found:
+            raise UsageError(f"no metric '{name}'{nearest(name, found)}\nmetrics: {', '.join(found)}")
+    return {name: found[name] for name in names}
+
+
+def measure(
+    evaluation: "Evaluation", chosen: dict[str, ModuleType], all_must_apply: bool
+) -> "tuple[list[Score], dict[str, str]]":
+    """The scores of the metrics that apply, and the reason of each that does not.
+
+    Raises:
+        UsageError: none applies, or one that must does not.
+    """
+    left_out = {name: reason for name, module in chosen.items() if (reason := module.unfit(evaluation))}
+    reasons = "\n".join(f"  {name}: {reason}" for name, reason in left_out.items())
+    if left_out and all_must_apply:
+        raise UsageError(f"this cannot be measured:\n{reasons}")
+    if len(left_out) == len(chosen):
+        raise UsageError(f"nothing can be measured:\n{reasons}")
+    scores = [score for name in chosen if name not in left_out for score in chosen[name].measure(evaluation)]
+    return scores, left_out
+
+
+def print_table(scores: "list[Score]", left_out: dict[str, str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "value", "", box=None)
+    for score in scores:
+        value = "undefined" if score.value is None else f"{score.value:.5g}"
+        table.add_row(score.name, value, ", ".join(phrase(key, part) for key, part in score.how.items()))
+    for name, reason in left_out.items():
+        table.add_row(name, "left out", reason)
+    Console(soft_wrap=True).print(table, highlight=False)
+
+
+def phrase(key: str, value: Any) -> str:
+    """One entry of ``Score.how`` for people: ``num_real: 2000`` is ``2,000 real``."""
+    if key in ("unit", "undefined"):
+        return str(value)
+    if key.startswith("num_"):
+        return f"{value:,} {key.removeprefix('num_').replace('_', ' ')}"
+    if key == "sha256":
+        return f"sha256 {value[:12]}…"
+    return f"{key.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{key.replace('_', ' ')} {value}"

@@ -1,0 +1,168 @@
+"""What a metric is given, and what it gives back.
+
+A metric is a module beside this one with two functions: ``unfit(evaluation)`` says why it cannot be measured here, or
+None, and ``measure(evaluation)`` gives its scores. ``genlab evaluate`` finds them by that; there is no list of them.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from genlab.datasets.base import Dataset
+from genlab.datasets.batches import LabelledImages
+from genlab.datasets.loader import Chosen, Source
+from genlab.errors import UsageError
+from genlab.metrics.features import FeatureNetwork
+from genlab.models.base import GenerativeModel, Samples
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number, and how it was had.
+
+    Args:
+        value: None where it is not defined; ``how["undefined"]`` then says why. Never NaN or infinite.
+        how: unit, split, counts, seed and network, in the order to be read.
+    """
+
+    name: str
+    value: float | None
+    how: dict[str, Any]
+
+
+@dataclass
+class Evaluation:
+    """A model, its data set and the settings of the measurement; what several metrics need is made once.
+
+    Args:
+        model: in evaluation mode, on the device to compute on.
+        network: of the distances; None if there is none that knows the images.
+        num_samples: samples for the distances, and at most as many held-out images.
+        seed: of all draws, and of which held-out items are taken where not all are.
+        batch_size: items computed at a time; changes nothing but speed and memory.
+        iwae_k: draws for each image in the importance-weighted bound.
+        iwae_images: images that bound is measured on.
+    """
+
+    model: GenerativeModel
+    dataset: Dataset
+    network: FeatureNetwork | None
+    num_samples: int
+    seed: int
+    batch_size: int
+    iwae_k: int
+    iwae_images: int
+
+    @property
+    def model_name(self) -> str:
+        return type(self.model).__name__
+
+    def generator(self) -> torch.Generator:
+        """A new one for each use, so that no score depends on which others are measured."""
+        return torch.Generator().manual_seed(self.seed)
+
+    @cached_property
+    def held_out(self) -> tuple[str, Source]:
+        """The name and items of the test split, else of the validation split.
+
+        Raises:
+            UsageError: the data set has neither.
+        """
+        self.dataset.setup("test")
+        for split in ("test", "validation"):
+            if split in self.dataset.sources:
+                return split, self.dataset.sources[split]
+        raise UsageError(
+            f"all items of '{self.dataset.name}' were trained on, so there is nothing to measure on\n"
+            "train with some held out: dataset.num_test=N, if it has that key, or dataset.num_validation=N"
+        )
+
+    def items(self, count: int | None = None) -> Tensor:
+        """Numbers of held-out items, ascending: all, or at most ``count`` of them, drawn by the seed."""
+        size = len(self.held_out[1])
+        if count is None or count >= size:
+            return torch.arange(size)
+        return torch.randperm(size, generator=self.generator())[:count].sort().values
+
+    def batches(self, items: Tensor, batch_size: int, doing: str) -> Iterator[Tensor]:
+        """The data of held-out items: images ``(N, C, H, W)`` in [-1, 1], or vectors ``(N, D)``."""
+        source = self.held_out[1]
+        for part in progress(items.split(batch_size), doing):
+            yield source.__getitems__(Chosen(-1, part))[0].to(self.model.device)  # the data are the first field
+
+    @cached_property
+    def real_features(self) -> Tensor:
+        """``(N, D)`` of ``num_samples`` held-out images, fewer if there are not as many."""
+        images = self.batches(self.items(self.num_samples), self.batch_size, "features of held-out images")
+        return torch.cat([self._features(part) for part in images])
+
+    @cached_property
+    def fake_features(self) -> Tensor:
+        """``(num_samples, D)``; the samples are those of ``genlab sample`` with the same seed."""
+        assert isinstance(self.model, Samples)
+        generator = self.generator()
+        parts = progress(torch.arange(self.num_samples).split(self.batch_size), "features of samples")
+        return torch.cat([self._features(self.model.sample(len(part), None, generator)) for part in parts])
+
+    def _features(self, images: Tensor) -> Tensor:
+        assert self.network is not None
+        return self.network.features(images).cpu().double()
+
+    def unfit_for_features(self) -> str | None:
+        """Why there are no features of samples and images, or None."""
+        if not isinstance(self.model, Samples):
+            return f"{self.model_name} draws no samples"
+        if not issubclass(self.dataset.batch_type, LabelledImages):
+            return f"'{self.dataset.name}' holds no images"
+        if self.network is None:
+            return (
+                f"no embedded network knows the images of '{self.dataset.name}': name one, features=digit or fashion, "
+                "or a file of weights, features=FILE"
+            )
+        return None
+
+    def distance(self, kind: str, between: Callable[[Tensor, Tensor], float]) -> Score:
+        """The score ``<kind>_<network>`` of a distance between features, each ``(N, D)`` float64."""
+        assert self.network is not None
+        name = f"{kind}_{self.network.name}"
+        groups = {"held-out images": self.real_features, "samples": self.fake_features}
+        real, fake = groups.values()
+        how: dict[str, Any] = {"split": self.held_out[0], "num_real": len(real), "num_samples": len(fake)}
+        how |= {"seed": self.seed, "network": self.network.name, "sha256": self.network.sha256}
+        faults = [f"there is 1 of at least 2 {what}" for what, features in groups.items() if len(features) < 2]
+        faults += [fault for what, features in groups.items() if (fault := not_finite(features, what))]
+        if faults:
+            return Score(name, None, how | {"undefined": "; ".join(faults)})
+        return Score(name, between(real, fake), how)
+
+
+def not_finite(features: Tensor, what: str) -> str | None:
+    """How many rows of ``(N, D)`` features are not finite, or None."""
+    count = int((~features.isfinite()).any(1).sum())
+    return f"the features of {count} of {len(features)} {what} are not finite" if count else None
+
+
+def mean_score(name: str, values: Tensor, how: dict[str, Any]) -> Score:
+    """The mean of ``(N,)`` values with its standard error."""
+    infinite = int((~values.isfinite()).sum())
+    if infinite:
+        return Score(name, None, how | {"undefined": f"{infinite} of {len(values)} values are not finite"})
+    values = values.cpu().double()
+    if len(values) > 1:
+        how = how | {"standard_error": values.std().item() / len(values) ** 0.5}
+    return Score(name, values.mean().item(), how)
+
+
+def progress(parts: Sequence[Part], doing: str) -> Iterator[Part]:
+    """The parts, with a bar on the terminal if there is one; it is gone when they are done."""
+    console = Console(stderr=True)
+    yield from track(parts, f"{doing:<28}", console=console, transient=True, disable=not sys.stderr.isatty())
