@@ -63,7 +63,8 @@ class Run:
         """
         if folder.is_file():
             raise RunError(f"run_dir={folder} is a file: give the path of a new folder")
-        if folder.is_dir() and any(folder.iterdir()):
+        # A process killed while it began may have left hidden files and empty folders.
+        if folder.is_dir() and any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
             raise RunError(
                 f"run_dir={folder} already exists and is not empty, and nothing in it is overwritten.\n"
                 f"Go on with it: `genlab resume '{folder}'`; or choose another run_dir."

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,17 @@ def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, t
     words += ["trainer.limit_train_batches=8", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
     words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16"]
     (tmp_path / "whole").mkdir()
+    started = time.monotonic()
     whole = Child(*words, "run_dir=run", folder=tmp_path / "whole")
     assert whole.code() == 0, whole.output
+    seconds = time.monotonic() - started
     moments = random.Random(f"{model} {KILLS}")
     run = tmp_path / "run"
     killed = 0
     for _ in range(50 * KILLS):
-        started = (run / "config.yaml").is_file()
-        child = Child(*(["resume", "run"] if started else [*words, "run_dir=run"]), folder=tmp_path)
-        if not child.kill_after(moments.uniform(0.05, 1.5)):
+        begun = (run / "config.yaml").is_file()
+        child = Child(*(["resume", "run"] if begun else [*words, "run_dir=run"]), folder=tmp_path)
+        if not child.kill_after(moments.uniform(0, seconds)):
             assert child.code() == 0, child.output
             break
         killed += 1
