@@ -14,13 +14,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import yaml
-from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from genlab import __version__
+from genlab.callbacks.board import Board
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.csv_log import CSVLog
 from genlab.callbacks.exact_state import ExactState
@@ -199,13 +198,7 @@ def fit(
     console = Console()
     pictures = {name: build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()}
     checkpoints = Checkpoints(run, model.best_by, **config["checkpoint"])
-    board = TensorBoardLogger(
-        run.folder,
-        name="",
-        version="tensorboard",
-        default_hp_metric=False,
-        purge_step=resumed_step if checkpoint else None,
-    )
+    board = Board(run, resumed_step if checkpoint else None)
     trainer = build(
         config["trainer"],
         "trainer",
@@ -232,7 +225,7 @@ def fit(
                 f"This {unit} computes in bf16: precision=bf16-mixed trains convolutions about 2 times faster"
             )
         if checkpoint is None:
-            board.experiment.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}```")
+            board.write_config(config)
         run.write_status(state="running")
     try:
         trainer.fit(model, datamodule=dataset, ckpt_path=checkpoint, weights_only=True)
@@ -246,8 +239,7 @@ def fit(
         raise
     if trainer.is_global_zero:
         metrics = reported(model) | validated(trainer)
-        board.log_hyperparams(_flat(config), {f"final/{name}": value for name, value in metrics.items()})
-        board.save()
+        board.write_result(config, metrics, max(trainer.global_step - 1, 0))
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         report(run, metrics, grids[0].last_picture if grids else None)
 
@@ -272,14 +264,3 @@ def report(run: Run, metrics: dict[str, float], picture: Path | None) -> None:
         ("curves", f"tensorboard --logdir {folder}"),
     ):
         console.print(f"{what:<12} {command}", soft_wrap=True, highlight=False)
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` as ``{"a.b": 1}``, for TensorBoard's table of hyperparameters."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat

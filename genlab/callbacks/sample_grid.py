@@ -11,15 +11,19 @@ from torchvision.utils import make_grid, save_image
 from genlab.datasets.batches import LabelledImages
 from genlab.models.base import Reconstructs, Samples
 
+TILE = 56
+
 
 def image_grid(images: Tensor, columns: int) -> Tensor:
-    """One picture of many.
+    """One picture of many; small images are enlarged, each pixel to a square, to about ``TILE`` pixels.
 
     Shapes:
         images: ``(N, C, H, W)`` in [-1, 1].
         returns: ``(3, ·, ·)`` in [0, 1].
     """
-    return make_grid(images.float().clamp(-1, 1), nrow=columns, normalize=True, value_range=(-1, 1), pad_value=0.5)
+    times = max(1, round(TILE / images.shape[2]))
+    enlarged = images.float().clamp(-1, 1).repeat_interleave(times, 2).repeat_interleave(times, 3)
+    return make_grid(enlarged, nrow=columns, normalize=True, value_range=(-1, 1), pad_value=0.5)
 
 
 class SampleGrid(pl.Callback):
