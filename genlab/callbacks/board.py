@@ -27,7 +27,7 @@ class Board(TensorBoardLogger):
         self.experiment.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}```")
 
     def write_result(self, config: dict[str, Any], metrics: Mapping[str, float], step: int) -> None:
-        """A line of the table of runs: the settings that people compare, and the last values, which sort behind the curves."""
+        """A line of the table of runs: settings people compare, and the last values, named to sort behind curves."""
         compared = {key: config[key] for key in ("seed", "precision", "dataset", "optimizer", "model")}
         settings = {
             key: value
