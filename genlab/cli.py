@@ -14,6 +14,7 @@ import inspect
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
+    warnings.formatwarning = formatted_warning
     try:
         code = dispatch(arguments)
         if sys.stdout is not None:
@@ -168,6 +170,15 @@ def run(line: Line) -> int:
     extra = {"composed": composed} if "composed" in inspect.signature(command).parameters else {}
     command(**composed.config, **extra)
     return 0
+
+
+def formatted_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of genlab's own is for the user: without the place in the code."""
+    if Path(filename).is_relative_to(Path(__file__).parent):
+        return f"genlab: warning: {message}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 
 def complain(message: str, code: int) -> int:

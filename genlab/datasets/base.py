@@ -2,7 +2,6 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -73,11 +72,13 @@ class Dataset(pl.LightningDataModule):
             DataError: the data are missing, damaged or of another layout.
             UsageError: a batch, or a process's share of it, would be empty.
         """
-        if not self.sources:
-            if self.trainer is None:
-                self.prepare_data()
-            self.sources = {split: source for split, source in self.load().items() if len(source) > 0}
+        self.load_once()
         self._check_batches()
+
+    def load_once(self) -> None:
+        """Fills ``sources`` with the parts that are not empty."""
+        if not self.sources:
+            self.sources = {split: source for split, source in self.load().items() if len(source) > 0}
 
     def train_dataloader(self) -> Loader | WorkerLoader:
         return self._loader("train", self.seed, self._start)
@@ -102,10 +103,23 @@ class Dataset(pl.LightningDataModule):
         """Items of each split there is."""
         return {split: len(source) for split, source in self.sources.items()}
 
+    def smallest_batch(self, processes: int = 1) -> int:
+        """Training items of the smallest batch that a process gets: of the last batch, if that is a smaller one.
+
+        Batch norm cannot train on one; ``setup`` has to come first.
+        """
+        return smallest_share(len(self.sources["train"]), self.batch_size, processes)
+
+    def nearest_batch_size(self, least: int, processes: int = 1) -> int:
+        """The batch size nearest to the one that is set, with which no process gets fewer than ``least`` items."""
+        size = len(self.sources["train"])
+        fitting = (other for other in range(1, size + 1) if smallest_share(size, other, processes) >= least)
+        return min(fitting, key=lambda other: (abs(other - self.batch_size), other), default=size)
+
     def check(self) -> list[str]:
-        """Reads everything once; what is wrong, one line or paragraph each."""
+        """Reads everything once; what is wrong with the data, one line or paragraph each."""
         try:
-            self.setup()
+            self.load_once()
             for split in self.sources:
                 for _ in self._loader(split):
                     pass
@@ -135,21 +149,16 @@ class Dataset(pl.LightningDataModule):
                     f"the {split} part of '{self.name}' has {held} items for {processes} processes\n"
                     "hold out more items (dataset.num_validation) or use fewer processes"
                 )
-        if not _serves_all(size, batch, processes):
-            fits = next((near for near in _nearest(batch, size) if _serves_all(size, near, processes)), processes)
+        if self.smallest_batch(processes) < 1:
             raise UsageError(
                 f"{size} training items in batches of {batch} leave a batch with fewer items than the {processes} "
-                "processes\n"
-                f"choose another batch size: dataset.batch_size={fits}"
+                f"processes\nchoose another batch size: dataset.batch_size={self.nearest_batch_size(1, processes)}"
             )
 
 
-def _serves_all(size: int, batch: int, processes: int) -> bool:
-    return batch >= processes and (size % batch == 0 or size % batch >= processes)
-
-
-def _nearest(batch: int, size: int) -> Iterable[int]:
-    return sorted(range(1, size + 1), key=lambda other: (abs(other - batch), other))
+def smallest_share(size: int, batch_size: int, processes: int) -> int:
+    """Items of the smallest batch that one of the processes gets, when ``size`` items are cut into batches."""
+    return min(batch_size, size % batch_size or batch_size) // processes
 
 
 def held_out(size: int, num_validation: int, num_test: int, name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,15 +168,15 @@ def held_out(size: int, num_validation: int, num_test: int, name: str) -> tuple[
         UsageError: nothing would be left to train on.
     """
     if num_validation + num_test >= size:
-        held = f"dataset.num_validation={num_validation}" + (f" and dataset.num_test={num_test}" if num_test else "")
-        raise UsageError(f"{held} leave nothing of the {size} items of '{name}' to train on")
+        held = f"dataset.num_validation={num_validation}" + (f" with dataset.num_test={num_test}" if num_test else "")
+        raise UsageError(f"{held} leaves nothing of the {size} items of '{name}' to train on")
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED))
     test, validation, train = order.split([num_test, num_validation, size - num_test - num_validation])
     return train.sort().values, validation.sort().values, test.sort().values
 
 
-def check_labels(labels: Tensor, num_classes: int, where: str) -> None:
-    """Labels must be ``0 .. num_classes - 1``, each used.
+def check_labels(labels: Tensor, num_classes: int, where: str, names: list[str] | None = None) -> None:
+    """Labels must be ``0 .. num_classes - 1``, each used; if all are the same, a warning is enough.
 
     Raises:
         DataError: a label is out of range, or a class has no item.
@@ -177,13 +186,12 @@ def check_labels(labels: Tensor, num_classes: int, where: str) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
         raise DataError(f"{where}: labels from {low} to {high}, expected 0 to {num_classes - 1}")
-    unused = [
-        label for label, count in enumerate(torch.bincount(labels.long(), minlength=num_classes).tolist()) if not count
-    ]
+    counts = torch.bincount(labels.long(), minlength=num_classes).tolist()
+    unused = [names[label] if names else str(label) for label, count in enumerate(counts) if not count]
     if low == high:
-        warnings.warn(f"{where}: all {len(labels)} items have the label {low}", stacklevel=2)
+        warnings.warn(f"{where}: all {len(labels)} items have the label {names[low] if names else low}", stacklevel=2)
     elif unused:
         raise DataError(
-            f"{where}: no item has the label {', '.join(map(str, unused[:10]))}{' …' if len(unused) > 10 else ''}, "
-            f"expected each of 0 to {num_classes - 1}"
+            f"{where}: no item has the label {', '.join(unused[:10])}{' …' if len(unused) > 10 else ''}, "
+            f"expected each of {num_classes} labels"
         )

@@ -1,6 +1,7 @@
 """A folder of the user's own images, flat or with a sub-folder for each class."""
 
 import hashlib
+import os
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,8 @@ from genlab.datasets.pictures import PictureFiles, PicturesInStream, bad_files, 
 from genlab.errors import DataError, UsageError
 
 EDGE_BYTES = 4096
+
+LEFT_OUT = "are left out"
 
 
 class ImageFolder(Dataset):
@@ -68,26 +71,39 @@ class ImageFolder(Dataset):
         self.random_crop = crop == "random"
         self.flip = flip
         self.on_bad = on_bad
+        self.threads = max(2, num_workers)
         self.in_memory_bytes = 0 if self.random_crop else memory_mb * 2**20
         self.files: list[str] = []
+        self.bad: list[str] = []
 
     def load(self) -> dict[str, Source]:
         layout = find_images(self.folder)
         self.files, labels = layout.files, torch.tensor(layout.labels)
         self.class_names = layout.classes or None
         self.num_classes = len(layout.classes) or None
+        if layout.ignored:
+            names = ", ".join(layout.ignored[:3]) + (" …" if len(layout.ignored) > 3 else "")
+            warnings.warn(
+                f"{self.folder}: files that are no images by their suffix: {len(layout.ignored)} ({names})",
+                stacklevel=2,
+            )
         in_memory = len(self.files) * int(np.prod(self.shape)) <= self.in_memory_bytes
         images = torch.empty(len(self.files), *self.shape, dtype=torch.uint8) if in_memory else None
+        if in_memory:
+            self.num_workers = 0  # to hand images over from a worker takes longer than to cut a batch
         bad = self._bad(images) if in_memory or self.on_bad == "skip" else self._bad_heads()
-        if bad and (self.on_bad == "stop" or len(bad) == len(self.files)):
-            raise DataError(f"{self.folder}: {bad_files(list(bad.values()))}")
+        self.bad = list(bad.values())
+        if bad and self.on_bad == "stop":
+            raise DataError(f"{self.folder}: {bad_files(self.bad)}")
+        if len(bad) == len(self.files):
+            raise DataError(f"{self.folder}: none of its {len(bad)} images can be used")
         if bad:
-            warnings.warn(f"{self.folder}: {len(bad)} of {len(self.files)} images are left out", stacklevel=2)
+            warnings.warn(f"{self.folder}: {len(bad)} of {len(self.files)} images {LEFT_OUT}", stacklevel=2)
             kept = [item for item in range(len(self.files)) if item not in bad]
             self.files, labels = [self.files[item] for item in kept], labels[kept]
             images = images[kept] if images is not None else None
-        if self.num_classes is not None:
-            check_labels(labels, self.num_classes, str(self.folder))
+        if self.class_names is not None:
+            check_labels(labels, len(self.class_names), str(self.folder), self.class_names)
         splits = held_out(len(self.files), self.num_validation, self.num_test, self.name)
         return {
             split: self._source(items, labels[items], images)
@@ -108,33 +124,22 @@ class ImageFolder(Dataset):
     def _bad(self, images: Tensor | None) -> dict[int, str]:
         """Decodes every file, into ``images`` if given; what is bad, by item."""
         stream = self._stream(list(range(len(self.files))), torch.zeros(len(self.files)))
-
-        def read(item: int) -> None:
-            array = stream.array(item, -1)
-            if images is not None:
-                images[item] = torch.from_numpy(array)
-
-        return read_all(len(self.files), read, self.files.__getitem__, max(2, self.num_workers))
+        return stream.bad(images, self.threads)
 
     def _bad_heads(self) -> dict[int, str]:
         pictures = PictureFiles(self.folder, self.files)
-        return read_all(len(self.files), pictures.probe, pictures.name, max(2, self.num_workers))
+        return read_all(len(self.files), pictures.probe, pictures.name, self.threads)
 
     def check(self) -> list[str]:
         """Every file that cannot be used, then what else would keep the folder from being trained on."""
-        try:
-            self.files = find_images(self.folder).files
-        except DataError as error:
-            return [str(error)]
-        bad = list(self._bad(None).values())
         self.on_bad = "skip"
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                self.setup()
-        except (DataError, UsageError) as error:
-            if len(bad) < len(self.files) or not bad:
-                bad.append(str(error))
-        return bad
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", f".*{LEFT_OUT}")
+            try:
+                self.load_once()
+            except (DataError, UsageError) as error:
+                return [*self.bad, str(error)]
+        return self.bad
 
     def digest(self) -> str:
         """Covers names, lengths, and the first and last 4 kB of each file that is used, not its date.
@@ -143,11 +148,13 @@ class ImageFolder(Dataset):
         """
         total = hashlib.sha256()
         for name in self.files:
-            path = self.folder / name
-            with path.open("rb") as file:
-                length = path.stat().st_size
-                total.update(f"{name}\0{length}\0".encode(errors="surrogateescape"))
-                total.update(file.read(EDGE_BYTES))
-                file.seek(max(0, length - EDGE_BYTES))
-                total.update(file.read(EDGE_BYTES))
+            try:
+                with (self.folder / name).open("rb") as file:
+                    length = file.seek(0, os.SEEK_END)
+                    total.update(f"{name}\0{length}\0".encode(errors="surrogateescape"))
+                    for place in (0, max(0, length - EDGE_BYTES)):
+                        file.seek(place)
+                        total.update(file.read(EDGE_BYTES))
+            except OSError as error:
+                raise DataError(f"{self.folder / name} cannot be read ({error.strerror})") from error
         return total.hexdigest()

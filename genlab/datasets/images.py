@@ -45,7 +45,7 @@ class ImagesInMemory:
 
     def _flipped(self, seed: int, epoch: int) -> Tensor:
         if self._flips[0] != epoch:
-            self._flips = (epoch, augmentation(seed, epoch, len(self), 1)[:, 0] < 0.5)
+            self._flips = (epoch, augmentation(seed, epoch, len(self))[:, 2] < 0.5)
         return self._flips[1]
 
 

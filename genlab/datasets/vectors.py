@@ -4,6 +4,7 @@ import csv
 import hashlib
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def read_rows(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
         DataError: it is missing, damaged, no table or not of numbers.
     """
     if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else f"does not exist\n{nearest_folder(path)}"
+        what = "is a folder, not a file" if path.is_dir() else f"is not there\n{nearest_folder(path)}"
         raise DataError(f"{path} {what}\nset it with dataset.path=FILE")
     readers = {".csv": _read_csv, ".npy": _read_numpy, ".npz": _read_numpy}
     if path.suffix.lower() not in readers:
@@ -115,13 +116,14 @@ def _read_numpy(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
             if array is not None and array not in arrays:
                 raise DataError(f"{path} has no array '{array}', it has {', '.join(arrays.files)}: dataset.array=NAME")
             if array is not None:
-                return arrays[array], []
-            tables = [name for name in arrays.files if arrays[name].ndim == 2]
+                return np.asarray(arrays[array]), []
+            shapes = {name: np.shape(arrays[name]) for name in arrays.files}
+            tables = [name for name, shape in shapes.items() if len(shape) == 2]
             if len(tables) != 1:
-                found = ", ".join(f"{name} {list(arrays[name].shape)}" for name in arrays.files) or "nothing"
+                found = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items()) or "nothing"
                 raise DataError(f"{path} holds {found}; say which one has the rows: dataset.array=NAME")
             return arrays[tables[0]], []
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged or holds something other than plain arrays of numbers ({error})") from error
 
 
@@ -130,6 +132,8 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
     lines = text.splitlines()
     delimiter = max(",;\t", key=next(filter(str.strip, lines), "").count)
     reader = csv.reader(lines, delimiter=delimiter)
@@ -140,7 +144,7 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     if not table:
         raise DataError(f"{path} is empty")
     names: list[str] = []
-    if not any(_is_number(cell) for cell in table[0][1]):
+    if not any(cell.strip() and _is_number(cell) for cell in table[0][1]):
         names = [cell.strip() for cell in table.pop(0)[1]]
     width = len(names or table[0][1])
     rows = np.empty((len(table), width))
@@ -151,14 +155,14 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
             if not _is_number(cell):
                 named = f"'{names[column]}'" if names else str(column)
                 raise DataError(f"{path}, line {number}, column {named}: '{cell.strip()}' is no number")
-            rows[place, column] = float(cell or "nan")
+            rows[place, column] = float(cell.strip() or "nan")
     return rows, names
 
 
 def _is_number(cell: str) -> bool:
     """An empty cell counts as one that is missing."""
     try:
-        float(cell or "nan")
+        float(cell.strip() or "nan")
     except ValueError:
         return False
     return True
@@ -186,8 +190,9 @@ def check_rows(rows: NDArray, names: list[str], where: str) -> None:
             else f"{value}, too large for float32"
         )
         raise DataError(
-            f"{where}: {bad.sum()} values in {bad.any(1).sum()} rows are missing, infinite or too large; "
-            f"the first is in row {row}, column '{names[column]}': {kind}\n"
+            f"{where}: missing, infinite or too large: {bad.sum()} of {bad.size} values, in {bad.any(1).sum()} of "
+            f"{len(rows)} rows; "
+            f"the first is in row {row} (counted from 0), column '{names[column]}': {kind}\n"
             "remove these rows or fill the values in"
         )
     constant = [names[column] for column in np.flatnonzero((values == values[0]).all(0))]

@@ -5,7 +5,7 @@ Networks", ICLR 2016, arXiv:1511.06434.
 """
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveInt
@@ -28,8 +28,8 @@ def num_doublings(image_shape: tuple[int, int, int]) -> int:
         side, doublings = side // 2, doublings + 1
     if height != image_shape[2] or not 4 <= side <= 7 or doublings == 0:
         raise ValueError(
-            f"image_shape={list(image_shape)}: expected a square of side 8, 16, 32, 64, … or 7 (28, 56, …), 6 or 5 "
-            "times a power of 2"
+            f"image_shape={list(image_shape)}: expected a square whose side is 4, 5, 6 or 7 times a power of 2 and at "
+            "least 8, as 28, 32, 48 or 64"
         )
     return doublings
 
@@ -56,6 +56,9 @@ class Generator(nn.Sequential):
 class Discriminator(nn.Sequential):
     """The generator in reverse: strided convolutions instead of pooling, LeakyReLU, batch norm but at the input.
 
+    Batch norm keeps no running averages: they would be of real and generated images together, and no batch is like
+    that. It normalizes by the batch in evaluation, too, so scores of held-out images compare with those of training.
+
     Shapes: ``(N, C, H, W)`` in [-1, 1] -> logits ``(N,)``, positive for real images.
     """
 
@@ -68,7 +71,7 @@ class Discriminator(nn.Sequential):
         ]
         for narrow, wide in pairwise(channels):
             layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [nn.BatchNorm2d(wide, track_running_stats=False), nn.LeakyReLU(0.2, inplace=True)]
         super().__init__(*layers, nn.Conv2d(channels[-1], 1, image_shape[1] >> doublings, bias=False), nn.Flatten(0))
 
 
@@ -78,15 +81,17 @@ class DCGAN(GenerativeModel):
     Args:
         image_shape: ``(C, H, W)``; square, of side 28, 32, 64, … (paper: 3x64x64).
         latent_dim: length of the latent vector z (paper: 100).
-        width: channels of the widest map, of half the image's side (paper: 128).
+        width: channels of the largest map, of half the image's side; they double as it halves (paper: 128).
+        prior: of z, N(0, 1) or uniform in (-1, 1) (paper: uniform).
         optimizer: called once for each network (paper: Adam, lr 2e-4, beta1 0.5).
 
     Differs from the paper:
         - Kernels are 4x4, not 5x5: they overlap evenly at stride 2, and this is the network that the field calls DCGAN.
-        - z is drawn from N(0, 1), not from U(-1, 1), so that a walk between two latents stays where the prior is.
-        - The discriminator and the generator both take a step with each batch; the authors' code takes them in turn,
-          one network a batch. The batch norm of the discriminator sees real and generated images apart.
-        - Layers have no biases and weights no decay (authors' code: 1e-5).
+          The first batch norm of the generator is for each of its maps, where the authors' code has one for each pixel.
+        - z is normal by default, as in most models that came after.
+        - The discriminator and the generator both take a step with each batch, with the same generated images; the
+          authors' code takes them in turn, one network a batch.
+        - Weights do not decay (authors' code: by 1e-5).
     """
 
     batch_type = LabelledImages
@@ -96,10 +101,12 @@ class DCGAN(GenerativeModel):
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         latent_dim: PositiveInt,
         width: PositiveInt,
+        prior: Literal["normal", "uniform"],
         optimizer: OptimizerFactory,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.prior = torch.randn if prior == "normal" else uniform
         self.generator = Generator(latent_dim, width, image_shape)
         self.discriminator = Discriminator(width, image_shape)
         self.optimizer = optimizer
@@ -112,16 +119,16 @@ class DCGAN(GenerativeModel):
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         generator_optimizer, discriminator_optimizer = self.optimizers()
         images = batch.images.contiguous(memory_format=torch.channels_last)
-        fake = self.generator(self.draw(torch.randn, len(images), self.latent_dim))
+        fake = self.generator(self.draw(self.prior, len(images), self.latent_dim))
 
+        # Two passes, so that batch norm sees real and generated images apart.
         real_logits, fake_logits = self.discriminator(images), self.discriminator(fake.detach())
-        # log(1 + e^-x) is -log D for logits x, log(1 + e^x) is -log(1 - D).
-        discriminator_loss = functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
+        discriminator_loss = cross_entropy(real_logits, 1) + cross_entropy(fake_logits, 0)
         self.descend(discriminator_optimizer, discriminator_loss, "discriminator")
 
         with self.constant(self.discriminator):
             # Goodfellow et al., 2014, section 3: maximize log D(G(z)) instead of minimizing log(1 - D(G(z))).
-            generator_loss = functional.softplus(-self.discriminator(fake)).mean()
+            generator_loss = cross_entropy(self.discriminator(fake), 1)
             self.descend(generator_optimizer, generator_loss, "generator")
 
         self.report(
@@ -137,8 +144,8 @@ class DCGAN(GenerativeModel):
         self.log("val/real_score", score, batch_size=len(batch.images), sync_dist=True)
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
-        """``(num_samples, latent_dim)`` from the prior N(0, I)."""
-        return row_by_row(num_samples, lambda: torch.randn(self.latent_dim, generator=generator)).to(self.device)
+        """``(num_samples, latent_dim)`` from the prior."""
+        return row_by_row(num_samples, lambda: self.prior(self.latent_dim, generator=generator)).to(self.device)
 
     def decode(self, latent: Tensor) -> Tensor:
         """``(N, latent_dim)`` -> images ``(N, C, H, W)`` in (-1, 1)."""
@@ -151,6 +158,19 @@ class DCGAN(GenerativeModel):
         those beside it.
         """
         return self.decode(self.draw_latent(num_samples, generator))
+
+
+def cross_entropy(logits: Tensor, label: int) -> Tensor:
+    """-log D for the label 1 (real) or -log(1 - D) for 0, with D = sigmoid(logits): the mean over the batch, in nats.
+
+    Under autocast it is computed in float32.
+    """
+    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+def uniform(*shape: int, **how: Any) -> Tensor:
+    """Uniform in [-1, 1); arguments as of ``torch.rand``."""
+    return torch.rand(*shape, **how).mul_(2).sub_(1)
 
 
 def initialize(module: nn.Module) -> None:

@@ -173,7 +173,7 @@ class GMM(GenerativeModel):
             self.start(self.trainer.datamodule.sources["train"])  # type: ignore[attr-defined]
 
     def start(self, source: Source) -> None:
-        """Draws a start for each restart from torch's generator, which is in the same state on every process.
+        """Draws a start for each restart from torch's generator, which all processes have seeded alike.
 
         Raises:
             UsageError: there are fewer items than components.
@@ -184,15 +184,15 @@ class GMM(GenerativeModel):
                 "give at most one component an item"
             )
         chosen = torch.randperm(len(source))[:SEEDING_ITEMS].sort().values
-        points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1)
+        points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double()
         starts = [k_means_plus_plus(points, self.num_components) for _ in self.weights]
         means, distances = (torch.stack(column).to(self.device) for column in zip(*starts, strict=True))
-        variances = distances.double().mean(1).view(-1, *[1] * (self.scale.ndim - 1)) / points.shape[1]
+        variances = distances.mean(1).view(-1, *[1] * (self.scale.ndim - 1)) / points.shape[1]
         self.assign(torch.full_like(self.weights, 1 / self.num_components), means, variances * self.identity)
 
     def training_step(self, batch: Vectors | LabelledImages, batch_idx: int) -> None:
         if self.pass_is_complete:
-            self.maximize(Statistics(*map(self.over_processes, self.statistics)))
+            self.maximize(Statistics(*map(self.sum_over_processes, self.statistics)))
             for total in self.statistics:
                 total.zero_()
             self.pass_is_complete = False
@@ -213,13 +213,15 @@ class GMM(GenerativeModel):
         responsibilities = (log_joint - log_likelihood[:, None]).exp().double()
         # Products of float64, too: of rounded ones, covariances of columns nearly in a plane are not positive definite.
         deviations = deviations.double()
-        weighted = responsibilities[:, :, None] * deviations
-        squares = weighted @ deviations.mT if self.has_matrices else (weighted * deviations).sum(3)
+        if self.has_matrices:
+            squares = (responsibilities[:, :, None] * deviations) @ deviations.mT
+        else:
+            squares = (deviations.square() @ responsibilities[..., None])[..., 0]
         return Statistics(
             torch.full_like(self.weights[:, 0], len(items), dtype=torch.float64),
             log_likelihood.double().sum(1),
             responsibilities.sum(2),
-            weighted.sum(3),
+            (deviations @ responsibilities[..., None])[..., 0],
             squares.sum(1, keepdim=True) if self.covariance == "tied" else squares,
         )
 
@@ -267,14 +269,14 @@ class GMM(GenerativeModel):
             return torch.eye(self.means.shape[2], dtype=torch.float64, device=self.device)
         return torch.ones((), dtype=torch.float64, device=self.device)
 
-    def over_processes(self, total: Tensor) -> Tensor:
-        """The sum over all processes."""
+    def sum_over_processes(self, total: Tensor) -> Tensor:
+        """In place."""
         return self.trainer.strategy.reduce(total, reduce_op="sum")
 
     def measure(self) -> None:
         """The end of a pass: how likely the items are in each restart, which is the best, and whether EM is done."""
         self.pass_is_complete = True
-        num_items, log_likelihood = self.over_processes(torch.stack(self.statistics[:2])).cpu()
+        num_items, log_likelihood = self.sum_over_processes(torch.stack(self.statistics[:2])).cpu()
         before, self.lower_bounds = self.lower_bounds, log_likelihood / num_items
         self.changes = torch.where(self.is_open, (self.lower_bounds - before).abs(), self.changes)
         self.best.copy_(self.lower_bounds.argmax())
@@ -289,7 +291,7 @@ class GMM(GenerativeModel):
         self.log_now(lower_bound=best, bic=self.bic(best, count), aic=self.aic(best, count))
 
     def on_train_end(self) -> None:
-        if (change := self.changes[self.best]) >= self.tol:
+        if (change := self.changes[int(self.best)]) >= self.tol:
             rank_zero_warn(
                 f"EM has not converged: the last pass changed the mean log-likelihood by {change:.3g} nats an item, "
                 f"model.tol={self.tol:g}; give more passes (trainer.max_epochs) or a larger model.tol"
@@ -364,7 +366,7 @@ class GMM(GenerativeModel):
 
         def draw() -> Tensor:
             component = int(torch.multinomial(weights, 1, generator=generator))
-            noise = torch.randn(means.shape[1], generator=generator)
+            noise = torch.randn(means.shape[1], generator=generator).to(means.dtype)
             return means[component] + (scale[component] @ noise if self.has_matrices else scale[component] * noise)
 
         return row_by_row(num_samples, draw).unflatten(1, self.data_shape).to(self.device)
@@ -377,7 +379,7 @@ def k_means_plus_plus(points: Tensor, num_seeds: int) -> tuple[Tensor, Tensor]:
     points than seeds some seeds are equal, and a warning says so.
 
     Shapes:
-        points: ``(N, D)``.
+        points: ``(N, D)`` float64.
         returns: the seeds ``(num_seeds, D)`` and the squared distance of each point from the nearest seed, ``(N,)``.
     """
     chosen = [int(torch.randint(len(points), ()))]

@@ -1,0 +1,169 @@
+"""What ``genlab datasets`` lists, and what ``genlab datasets check`` finds."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import genlab
+
+from genlab import cli
+from genlab.commands.datasets import batch_name, describe
+from genlab.config.places import options
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of five images each."""
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            pixels = np.random.default_rng(number).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number}.png")
+    return tmp_path
+
+
+def spoil(folder: Path) -> None:
+    (folder / "cat" / "1.png").write_bytes(b"")
+    (folder / "dog" / "3.png").write_text("hello", encoding="utf-8")
+
+
+def check(folder: Path, *words: str) -> list[str]:
+    return ["datasets", "check", "dataset=image_folder", f"dataset.path={folder}", *words]
+
+
+def test_the_list_shows_every_data_set(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert cli.main(["datasets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == options("dataset")
+    mnist = next(line for line in lines if line.split()[0] == "mnist")
+    assert mnist.split()[1:3] == ["LabelledImages", "1x28x28"]
+    assert mnist.strip().endswith("All of MNIST: 60,000 + 10,000 handwritten digits, 28x28 grey")
+
+
+def test_a_narrow_list_loses_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    assert cli.main(["datasets", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert "[COLUMNS]" in "".join(out.split())
+
+
+def test_the_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets", "json=true"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in listed] == options("dataset")
+    assert all(one["summary"] and one["batch"] and one["data_shape"] for one in listed)
+    assert listed[-1] == {
+        "name": "vector_file",
+        "summary": "Your own rows of numbers, one .npy, .npz or .csv file: "
+        "dataset.path=FILE dataset.data_shape=[COLUMNS]",
+        "batch": "Vectors",
+        "data_shape": [2],
+    }
+
+
+def test_listing_imports_no_data_set() -> None:
+    program = (
+        "import sys; from genlab.commands.datasets import main; main('list', {}, 0, False)\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'genlab.datasets.base')))"
+    )
+    done = genlab(python=program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "optdigits" in done.stdout
+
+
+def test_a_users_own_data_set_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "ours.yaml").write_text(
+        "# Our stars\n_target_: our_stars.Stars\nname: ours\n", encoding="utf-8"
+    )
+    (tmp_path / "our_stars.py").write_text("class Stars(Other):\n    batch_type = Galaxies\n", encoding="utf-8")
+    monkeypatch.setenv("GENLAB_CONFIG_DIR", str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert describe("ours") == {"name": "ours", "summary": "Our stars", "batch": "Galaxies", "data_shape": None}
+    assert "our_stars" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "target", ["nowhere.Set", "genlab.datasets.nowhere.Set", "", "genlab.errors.DataError", "sys.x"]
+)
+def test_a_class_that_does_not_say_has_no_batch(target: str) -> None:
+    assert batch_name(target) == ""
+
+
+def test_a_good_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(check(folder, "dataset.data_shape=[1,8,8]", "dataset.num_validation=3")) == 0
+    *lines, fingerprint = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "image_folder is in order",
+        "train        7 items",
+        "validation   3 items",
+        "shape        1x8x8",
+        "classes      2: cat, dog",
+    ]
+    assert fingerprint.split()[0] == "fingerprint"
+    assert len(fingerprint.split()[1]) == 64
+
+
+def test_a_bad_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(folder)
+    assert cli.main(check(folder)) == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"genlab: the data set 'image_folder' has 2 faults in {folder}\n"
+        "  cat/1.png is empty (0 bytes)\n"
+        "  dog/3.png is no image that Pillow can read\n"
+    )
+
+
+def test_what_is_worth_a_note_is_no_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "cat" / "readme.txt").touch()
+    assert cli.main(check(folder)) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == f"note: {folder}: files that are no images by their suffix: 1 (cat/readme.txt)"
+    assert second == "image_folder is in order"
+
+
+def test_the_report_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(check(folder, "json=true", "dataset.data_shape=[3,8,8]")) == 0
+    report = json.loads(capsys.readouterr().out)
+    fingerprint = report.pop("fingerprint")
+    assert len(fingerprint) == 64
+    assert report == {
+        "name": "image_folder",
+        "problems": [],
+        "notes": [],
+        "sizes": {"train": 10},
+        "data_shape": [3, 8, 8],
+        "classes": ["cat", "dog"],
+    }
+    spoil(folder)
+    assert cli.main(check(folder, "json=true")) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["problems"] == ["cat/1.png is empty (0 bytes)", "dog/3.png is no image that Pillow can read"]
+    assert report["fingerprint"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["chek"], 2, "action=chek: expected 'list' or 'check'"),
+        (["check", "dataset=image_folder"], 2, "needs a folder of images: dataset.path=FOLDER"),
+        (["check", "dataset=nope"], 2, "no dataset 'nope'"),
+        (["check", "dataset=image_folder", "dataset.path=/no/where"], 3, "there is no folder /no/where"),
+        (["check", "dataset=optdigits", "dataset.num_validation=2000"], 3, "leaves nothing of the 1437 items"),
+    ],
+)
+def test_what_is_refused(words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets", *words]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_an_embedded_set_is_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets", "check", "dataset=optdigits"]) == 0
+    assert capsys.readouterr().out.startswith("optdigits is in order\ntrain        1,237 items\n")

@@ -1,0 +1,340 @@
+"""Facts of EM for mixtures of Gaussians, against scikit-learn, torch.distributions and closed forms."""
+
+import json
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pytest
+import torch
+from conftest import short_config, trained
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from genlab.datasets.vectors import VectorsInMemory
+from genlab.errors import UsageError
+from genlab.models.gmm import GMM, Statistics, k_means_plus_plus
+
+Covariance = Literal["full", "tied", "diag", "spherical"]
+COVARIANCES: tuple[Covariance, ...] = get_args(Covariance)
+
+
+def small(
+    covariance: Covariance, num_components: int = 3, dim: int = 2, num_restarts: int = 1, regularization: float = 1e-6
+) -> GMM:
+    return GMM((dim,), num_components, covariance, num_restarts, 1e-3, regularization)
+
+
+def blobs(num_items: int = 600, dim: int = 2, seed: int = 0) -> Tensor:
+    """Three Gaussians, 10 apart, each with its own covariance."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = torch.eye(dim) + 0.4 * torch.randn(3, dim, dim, generator=generator)
+    centres = 10 * torch.eye(3, dim) - 5
+    which = torch.arange(num_items) % 3
+    noise = torch.randn(num_items, dim, 1, generator=generator)
+    return centres[which] + (shapes[which] @ noise)[..., 0]
+
+
+def started(model: GMM, items: Tensor, seed: int = 0) -> GMM:
+    torch.manual_seed(seed)
+    model.start(VectorsInMemory(items))
+    return model
+
+
+def gathered(model: GMM, items: Tensor, batch_size: int = 100) -> Statistics:
+    parts = [model.expect(batch) for batch in items.split(batch_size)]
+    return Statistics(*(torch.stack(column).sum(0) for column in zip(*parts, strict=True)))
+
+
+def em(model: GMM, items: Tensor, iterations: int) -> list[float]:
+    """The lower bound of the first restart before each M-step."""
+    bounds = []
+    for _ in range(iterations):
+        statistics = gathered(model, items)
+        bounds.append((statistics.log_likelihood / statistics.num_items)[0].item())
+        model.maximize(statistics)
+    return bounds
+
+
+def reference(model: GMM, items: Tensor, **settings: Any) -> GaussianMixture:
+    """Scikit-learn's mixture, fitted in float64 from the parameters of ``model``."""
+    weights, means, scale = (tensor.double() for tensor in model.mixture)
+    precisions = torch.cholesky_inverse(scale) if scale.ndim == 3 else scale.square().reciprocal()
+    precisions = {"tied": precisions[0], "spherical": precisions.flatten()}.get(model.covariance, precisions)
+    fitted = GaussianMixture(
+        model.num_components,
+        covariance_type=model.covariance,
+        reg_covar=model.regularization,
+        weights_init=(weights / weights.sum()).numpy(),
+        means_init=means.numpy(),
+        precisions_init=precisions.numpy(),
+        **settings,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return fitted.fit(items.double().numpy())
+
+
+def assert_equal_parameters(model: GMM, fitted: GaussianMixture, rtol: float, atol: float) -> None:
+    covariances = model.mixture.covariances
+    covariances = {"tied": covariances[0], "spherical": covariances.flatten()}.get(model.covariance, covariances)
+    np.testing.assert_allclose(model.mixture.weights, fitted.weights_, rtol, atol)
+    np.testing.assert_allclose(model.mixture.means, fitted.means_, rtol, atol)
+    np.testing.assert_allclose(covariances, fitted.covariances_, rtol, atol)
+
+
+def vector_run(folder: Path, items: Tensor, *words: str) -> tuple[dict[str, Any], dict[str, float]]:
+    """The last checkpoint and the metrics of a training on all of ``items``."""
+    np.save(folder / "items.npy", items.numpy())
+    data = ["dataset=vector_file", f"dataset.path={folder / 'items.npy'}", f"dataset.data_shape=[{items.shape[1]}]"]
+    small_mixture = ["model.num_components=3", "model.covariance=full", "trainer.limit_train_batches=1.0"]
+    words = (*data, *small_mixture, "dataset.batch_size=100", "trainer.max_epochs=50", *words)
+    checkpoint = trained(folder / "run", short_config("gmm", *words))
+    return checkpoint, json.loads((folder / "run" / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("iterations", [1, 25])
+def test_in_float64_it_equals_scikit_learn(covariance: Covariance, iterations: int) -> None:
+    items = blobs(dim=4).double()
+    model = started(small(covariance, 4, 4).double(), items)
+    fitted = reference(model, items, tol=0, max_iter=iterations)
+    bounds = em(model, items, iterations)
+    np.testing.assert_allclose(bounds, fitted.lower_bounds_, rtol=1e-9)
+    assert_equal_parameters(model, fitted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+@pytest.mark.parametrize("far", [0, 1000])
+def test_in_float32_the_lower_bound_equals_scikit_learns(covariance: Covariance, far: int) -> None:
+    items = blobs(dim=4) + far
+    model = started(small(covariance, 4, 4), items)
+    fitted = reference(model, items, tol=0, max_iter=25)
+    np.testing.assert_allclose(em(model, items, 25), fitted.lower_bounds_, rtol=1e-6)
+    assert_equal_parameters(model, fitted, rtol=1e-3, atol=1e-3)
+
+
+def test_a_training_converges_when_scikit_learn_does_and_reports_the_criteria_of_the_model_it_keeps(
+    tmp_path: Path,
+) -> None:
+    items = blobs(num_items=350)  # the last batch is smaller
+    words = ["model.num_components=4", "model.num_restarts=1", "model.regularization=1e-6"]
+    (tmp_path / "start").mkdir()
+    with pytest.warns(UserWarning, match="EM has not converged"):
+        start, _ = vector_run(tmp_path / "start", items, *words, "trainer.max_steps=1")
+    checkpoint, metrics = vector_run(tmp_path, items, *words)
+    model = small("full", 4)
+    model.load_state_dict(start["state_dict"])
+    fitted = reference(model, items, tol=1e-3, max_iter=50)
+    assert fitted.converged_
+    assert checkpoint["genlab"]["step"] == 4 * fitted.n_iter_
+    assert metrics["train/lower_bound"] == pytest.approx(fitted.lower_bound_, rel=1e-6)
+    kept = reference(model, items, tol=0, max_iter=fitted.n_iter_ - 1)
+    model.load_state_dict(checkpoint["state_dict"])
+    assert_equal_parameters(model, kept, rtol=1e-4, atol=1e-4)
+    assert metrics["train/bic"] == pytest.approx(kept.bic(items.double().numpy()), rel=1e-6)
+    assert metrics["train/aic"] == pytest.approx(kept.aic(items.double().numpy()), rel=1e-6)
+    assert model.log_likelihood(items).mean().item() == pytest.approx(metrics["train/lower_bound"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("covariance", "count"), [("full", 659), ("tied", 164), ("diag", 209), ("spherical", 119)])
+def test_ten_components_in_ten_dimensions_have_this_many_free_parameters(covariance: Covariance, count: int) -> None:
+    assert small(covariance, 10, 10).num_free_parameters == count
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_criteria_are_scikit_learns(covariance: Covariance) -> None:
+    items = blobs().double()
+    model = started(small(covariance).double(), items)
+    fitted = reference(model, items, tol=0, max_iter=5)
+    em(model, items, 5)
+    mean = model.log_likelihood(items).mean()
+    assert model.bic(mean, len(items)).item() == pytest.approx(fitted.bic(items.numpy()), rel=1e-9)
+    assert model.aic(mean, len(items)).item() == pytest.approx(fitted.aic(items.numpy()), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    covariance=st.sampled_from(COVARIANCES),
+    seed=st.integers(0, 10_000),
+    num_components=st.integers(1, 6),
+    dim=st.integers(1, 4),
+    size=st.sampled_from([0.01, 1.0, 1000.0]),
+)
+def test_em_never_lowers_the_likelihood(
+    covariance: Covariance, seed: int, num_components: int, dim: int, size: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    items = size * torch.randn(60, dim, generator=generator).double() ** 3
+    model = started(small(covariance, num_components, dim, regularization=1e-9 * size**2).double(), items, seed)
+    assert np.diff(em(model, items, 15)).min() > -1e-6
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_density_is_that_of_torch_distributions(covariance: Covariance) -> None:
+    items = blobs(dim=3)
+    model = started(small(covariance, dim=3), items)
+    em(model, items, 3)
+    weights, means, scale = model.mixture
+    factors = scale if scale.ndim == 3 else torch.diag_embed(scale.expand(3, 3))
+    gaussians = MultivariateNormal(means, scale_tril=factors.expand(3, 3, 3))
+    expected = MixtureSameFamily(Categorical(weights), gaussians).log_prob(items)
+    torch.testing.assert_close(model.log_likelihood(items).float(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_density_integrates_to_one() -> None:
+    items = blobs()
+    model = started(small("full"), items)
+    em(model, items, 10)
+    axis = torch.linspace(-20, 20, 801)
+    plane = torch.cartesian_prod(axis, axis)
+    volume = model.log_likelihood(plane).exp().sum() * (40 / 800) ** 2
+    assert volume.item() == pytest.approx(1, abs=1e-4)
+
+
+def test_responsibilities_sum_to_one_even_for_the_farthest_outlier() -> None:
+    items = torch.cat([blobs(), torch.tensor([[1e6, -1e6]])])
+    model = small("full")
+    started(model, items[:-1])
+    em(model, items[:-1], 5)
+    responsibilities = model.responsibilities(items)
+    assert responsibilities.shape == (601, 3)
+    torch.testing.assert_close(responsibilities.sum(1), torch.ones(601).double())
+    log_likelihood = model.log_likelihood(items)
+    assert torch.isfinite(log_likelihood).all()
+    assert log_likelihood[-1] < -1e10  # exp of it is 0 in any precision
+
+
+def test_three_blobs_are_found_and_bic_counts_them(tmp_path: Path) -> None:
+    items = blobs()
+    criteria = {}
+    for num_components in (1, 2, 3, 4):
+        folder = tmp_path / str(num_components)
+        folder.mkdir()
+        words = [f"model.num_components={num_components}", "model.regularization=1e-6", "model.num_restarts=3"]
+        checkpoint, metrics = vector_run(folder, items, *words)
+        criteria[num_components] = metrics["train/bic"]
+        if num_components == 3:
+            means = checkpoint["state_dict"]["means"][checkpoint["state_dict"]["best"]]
+            distances = torch.cdist(10 * torch.eye(3, 2) - 5, means)
+            assert sorted(distances.argmin(1).tolist()) == [0, 1, 2]
+            assert distances.min(1).values.max() < 0.3
+    assert min(criteria, key=lambda count: criteria[count]) == 3
+
+
+def test_the_likeliest_restart_is_the_model_once_all_have_converged(tmp_path: Path) -> None:
+    checkpoint, metrics = vector_run(tmp_path, blobs(), "model.num_components=5", "model.num_restarts=4")
+    bounds = checkpoint["em"]["lower_bounds"]
+    assert len(set(bounds.tolist())) > 1
+    assert checkpoint["state_dict"]["best"] == bounds.argmax()
+    assert metrics["train/lower_bound"] == bounds.max()
+    assert (checkpoint["em"]["changes"] < 1e-3).all()
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_restarts_side_by_side_are_fitted_as_if_alone(covariance: Covariance) -> None:
+    items = blobs().double()
+    together = started(small(covariance, num_restarts=3).double(), items)
+    for restart in range(3):
+        alone = small(covariance).double()
+        for name in ("weights", "means", "scale"):
+            getattr(alone, name).copy_(getattr(together, name)[restart : restart + 1])
+        em(alone, items, 5)
+        fitted = started(small(covariance, num_restarts=3).double(), items)
+        em(fitted, items, 5)
+        torch.testing.assert_close(alone.means[0], fitted.means[restart])
+        torch.testing.assert_close(alone.scale[0], fitted.scale[restart])
+
+
+def test_a_restart_that_has_converged_stays_as_it_is() -> None:
+    items = blobs()
+    model = started(small("full", num_restarts=3), items)
+    em(model, items, 1)
+    model.changes[1] = 0.9e-3
+    before = model.means.clone()
+    em(model, items, 1)
+    assert torch.equal(model.means[1], before[1])
+    assert not torch.equal(model.means[0], before[0])
+    assert not torch.equal(model.means[2], before[2])
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_the_statistics_of_two_shares_add_up(covariance: Covariance) -> None:
+    items = blobs()
+    whole, shared = (started(small(covariance), items) for _ in range(2))
+    parts = [shared.expect(share) for share in (items[:100], items[100:])]
+    shared.maximize(Statistics(*(a + b for a, b in zip(*parts, strict=True))))
+    whole.maximize(whole.expect(items))
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(shared.state_dict()[name], value, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rank", "processes", "share"), [(0, 2, [1.0]), (1, 2, [2.0]), (0, 1, [3.0]), (1, 3, [0.0])])
+def test_a_pass_under_way_goes_on_with_as_many_processes_or_another_number(
+    rank: int, processes: int, share: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small("diag")
+    monkeypatch.setattr(model, "_trainer", SimpleNamespace(global_rank=rank, world_size=processes))
+    statistics = [torch.stack([torch.full_like(total, 1), torch.full_like(total, 2)]) for total in model.statistics]
+    progress = {"pass_is_complete": False, "lower_bounds": model.lower_bounds, "changes": model.changes}
+    model.on_load_checkpoint({"em": progress | {"statistics": statistics}})
+    assert [total.unique().tolist() for total in model.statistics] == [share] * 5
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_moments_of_samples_are_those_of_the_parameters(covariance: Covariance) -> None:
+    items = blobs()
+    model = started(small(covariance), items)
+    em(model, items, 10)
+    samples = model.sample(20_000, generator=torch.Generator().manual_seed(0)).double()
+    weights, means, _ = (tensor.double() for tensor in model.mixture)
+    within = model.mixture.covariances.double()
+    within = within if within.ndim == 3 else torch.diag_embed(within.expand(3, 2))
+    mean = weights @ means
+    second = torch.einsum("k,kij->ij", weights, within.expand(3, 2, 2) + means[:, :, None] * means[:, None])
+    torch.testing.assert_close(samples.mean(0), mean, rtol=0, atol=0.2)
+    torch.testing.assert_close(samples.T.cov(), second - mean[:, None] * mean, rtol=0.03, atol=0.5)
+
+
+def test_seeds_are_far_from_each_other_and_distances_are_to_the_nearest() -> None:
+    points = blobs().double()
+    torch.manual_seed(0)
+    seeds, distances = k_means_plus_plus(points, 3)
+    assert (torch.cdist(seeds, seeds) + 100 * torch.eye(3)).min() > 5  # one in each blob
+    torch.testing.assert_close(distances, torch.cdist(points, seeds).square().min(1).values)
+
+
+def test_duplicates_and_a_constant_column_give_a_finite_model_and_a_warning(tmp_path: Path) -> None:
+    items = torch.tensor([[0.0, 7.0], [1.0, 7.0]]).repeat(60, 1)
+    with pytest.warns(UserWarning, match="only 2 distinct items for 3 components; some will be equal"):
+        checkpoint, metrics = vector_run(tmp_path, items)
+    assert all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values())
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+@pytest.mark.parametrize("covariance", COVARIANCES)
+def test_without_regularization_a_collapse_is_refused(covariance: Covariance) -> None:
+    items = torch.tensor([[0.0, 7.0], [1.0, 7.0]]).repeat(60, 1)
+    with pytest.raises(UsageError, match="regularization=0 a covariance is not positive definite"):
+        started(small(covariance, 2, regularization=0.0), items)
+
+
+def test_more_components_than_items_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"100 training items are fewer than model\.num_components=101"):
+        vector_run(tmp_path, blobs(100), "model.num_components=101")
+
+
+def test_mixed_precision_does_not_touch_em() -> None:
+    items = blobs()
+    for covariance in COVARIANCES:
+        model = started(small(covariance), items)
+        plain = model.expect(items)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model.expect(items)
+        assert all(torch.equal(a, b) for a, b in zip(plain, mixed, strict=True))
