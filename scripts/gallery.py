@@ -1,6 +1,6 @@
 """Draws the picture of the README: samples of some runs side by side.
 
-    python scripts/gallery.py RUN RUN RUN --out docs/samples.png
+python scripts/gallery.py RUN RUN RUN --out docs/samples.png
 """
 
 import argparse
