@@ -261,4 +261,4 @@ def load_model(name: str | None, checkpoint: str = "last") -> LoadedRun:
     if path is not None and state is not None:
         model.load_state_dict(state["state_dict"])
         checkpoint, step = path.stem, state["genlab"]["step"]
-    return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)
+    return LoadedRun(model.float().eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)

@@ -47,11 +47,14 @@ def launched_from_outside() -> bool:
 
 
 def build_model(config: dict[str, Any]) -> GenerativeModel:
-    """The untrained model; the same seed gives the same weights."""
+    """The untrained model; the same seed gives the same weights.
+
+    With ``precision=64-true`` it is double from the start: Lightning would load a checkpoint before it makes it so.
+    """
     torch.manual_seed(config["seed"])
     model = build(config["model"], "model")
     assert isinstance(model, GenerativeModel)
-    return model
+    return model.double() if config["precision"] == "64-true" else model
 
 
 def resolve_threads(threads: int | str) -> int:
@@ -167,6 +170,7 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
     assert isinstance(dataset, Dataset)
     dataset.setup()
     model = build_model(config)
+    model.check_data(dataset)
     rest = dataset.sizes()["train"] % dataset.batch_size
     if rest == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         raise UsageError(

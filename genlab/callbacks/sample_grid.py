@@ -45,7 +45,9 @@ class SampleGrid(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if trainer.is_global_zero and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs):
+        if trainer.is_global_zero and (
+            epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
+        ):
             self.draw(trainer, pl_module, f"epoch-{epoch:04d}")
 
     @torch.no_grad()

@@ -44,14 +44,18 @@ def main(composed: Composed, json: bool, **settings: Any) -> None:
 def describe(model: "GenerativeModel", config: dict[str, Any]) -> dict[str, Any]:
     """What ``show`` tells, as plain data."""
     from genlab.commands.models import docstring
+    from genlab.models.base import CountsFreeParameters
 
     module = sys.modules[type(model).__module__]
     _, paper = docstring(Path(module.__file__ or ""))
+    networks = {name: count(child) for name, child in model.named_children() if count(child)}
+    if isinstance(model, CountsFreeParameters):
+        networks["mixture"] = model.num_free_parameters
     return {
         "model": type(model).__module__.rsplit(".", 1)[-1],
         "paper": paper,
-        "networks": {name: count(child) for name, child in model.named_children() if count(child)},
-        "parameters": count(model),
+        "networks": networks,
+        "parameters": sum(networks.values()),
         "checkpoint_bytes": checkpoint_bytes(model),
         "config": config,
     }

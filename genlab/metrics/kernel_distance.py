@@ -17,14 +17,15 @@ def unfit(evaluation: Evaluation) -> str | None:
 
 
 def measure(evaluation: Evaluation) -> list[Score]:
-    """``kd_<network>``: 0 if both are alike; does not depend on the number of images but for its noise."""
+    """``kd_<network>``: 0 if both are alike."""
     return [evaluation.distance("kd", kernel_distance)]
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
     """The unbiased estimate over all pairs with the kernel ``(x·y / D + 1)³``, and 0 where that estimate is negative.
 
-    It is negative about half of the time for two sets of one distribution: they cannot be told apart.
+    It is negative about half of the time for two sets of one distribution: they cannot be told apart. Because of the 0
+    a distance that small falls with the number of images; larger ones do not depend on it but for their noise.
 
     Shapes:
         real: ``(N, D)`` float64, N at least 2.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from genlab.datasets.base import Dataset
 from genlab.errors import NumericError
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -37,6 +38,13 @@ class GenerativeModel(pl.LightningModule):
         """torch's own optimizers: the wrapped ones would count their steps, and ``global_step`` counts batches."""
         return super().optimizers(use_pl_optimizer)
 
+    def check_data(self, dataset: Dataset) -> None:
+        """For a model that cannot be fitted to just any data: called before the run folder is made.
+
+        Raises:
+            UsageError: says what does not fit.
+        """
+
     def descend(self, optimizer: Optimizer, loss: Tensor, name: str) -> None:
         """One step of ``optimizer`` down the gradient of ``loss``.
 
@@ -45,7 +53,7 @@ class GenerativeModel(pl.LightningModule):
             name: the loss term as it is logged, ``train/<name>``; an error names it.
 
         Raises:
-            NumericError: the loss is not finite; the weights are left as they were.
+            NumericError: the loss is not finite; the weights of this optimizer are left as they were.
         """
         if not math.isfinite(value := loss.item()):
             raise NumericError(f"the loss 'train/{name}' is {value}")
@@ -67,6 +75,8 @@ class GenerativeModel(pl.LightningModule):
     def draw(self, sampler: Callable[..., Tensor], num_rows: int, *shape: int) -> Tensor:
         """Random numbers of a training step: this process's rows of what one process alone would draw.
 
+        That is if all processes have equally many rows: in all batches but perhaps the last of an epoch.
+
         Args:
             sampler: ``torch.rand``, ``torch.randn`` or alike.
             num_rows: items of this process's share of the batch.
@@ -87,7 +97,7 @@ class GenerativeModel(pl.LightningModule):
         """Logs ``train/<name>`` at the step in work.
 
         The loggers are called at once, not by Lightning at the end of the step: a checkpoint of this step is written
-        before that, so a run killed after it would resume with a gap in its curves. It also costs a tenth.
+        before that, so a run killed after it would resume with a gap in its curves.
         """
         trainer = self.trainer
         self.reported |= {f"train/{name}": value.item() for name, value in values.items()}
@@ -99,6 +109,14 @@ class GenerativeModel(pl.LightningModule):
 def row_by_row(num_rows: int, draw: Callable[[], Tensor]) -> Tensor:
     """Stacks ``num_rows`` draws: the nth is the same however many are drawn at a time, which one large draw is not."""
     return torch.stack([draw() for _ in range(num_rows)])
+
+
+@runtime_checkable
+class CountsFreeParameters(Protocol):
+    """Fitted without gradients: how many numbers are free."""
+
+    @property
+    def num_free_parameters(self) -> int: ...
 
 
 @runtime_checkable

@@ -79,7 +79,7 @@ class DCGAN(GenerativeModel):
     """A convolutional generator and discriminator, trained in turn.
 
     Args:
-        image_shape: ``(C, H, W)``; square, of side 28, 32, 64, … (paper: 3x64x64).
+        image_shape: ``(C, H, W)``; square, the side 4, 5, 6 or 7 times a power of 2 and at least 8 (paper: 3x64x64).
         latent_dim: length of the latent vector z (paper: 100).
         width: channels of the largest map, of half the image's side; they double as it halves (paper: 128).
         prior: of z, N(0, 1) or uniform in (-1, 1) (paper: uniform).
@@ -91,6 +91,8 @@ class DCGAN(GenerativeModel):
         - z is normal by default, as in most models that came after.
         - The discriminator and the generator both take a step with each batch, with the same generated images; the
           authors' code takes them in turn, one network a batch.
+        - Samples are normalized by running averages, so that an image does not depend on those beside it; the authors'
+          code normalizes them by their batch.
         - Weights do not decay (authors' code: by 1e-5).
     """
 
@@ -111,7 +113,7 @@ class DCGAN(GenerativeModel):
         self.discriminator = Discriminator(width, image_shape)
         self.optimizer = optimizer
         self.apply(initialize)
-        self.to(memory_format=torch.channels_last)  # the layout that convolutions on CPUs and in bf16 prefer
+        self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.optimizer(self.generator.parameters()), self.optimizer(self.discriminator.parameters())]

@@ -13,6 +13,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
+from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source
 from genlab.errors import NumericError, UsageError
@@ -89,7 +90,8 @@ class GMM(GenerativeModel):
     is taken when the next pass begins, so what is logged, drawn and saved belongs together: the last
     ``train/lower_bound`` is the likelihood of the parameters that are kept, and BIC and AIC are exactly theirs.
 
-    Likelihoods are densities of the items as the data set gives them, images in [-1, 1], in nats an item.
+    Likelihoods are densities of the items as the data set gives them, images in [-1, 1], in nats an item. In float32
+    their mean is within 1e-6 of float64's, relatively, or within 1e-6 nats where it is near 0.
 
     Args:
         data_shape: of an item, which is flattened to D numbers.
@@ -103,7 +105,8 @@ class GMM(GenerativeModel):
     Differs from the paper:
         - The start, which the paper leaves open, is k-means++ on at most 10,000 training items: the seeds are the
           means, and the mean squared distance of a column from the nearest seed is the variance.
-        - Regularization: without it the likelihood has no bound, as one component can shrink around one item.
+        - Regularization: without it the likelihood has no bound unless covariances are tied, as one component
+          can shrink around one item.
         - The parameters of the last pass are kept, not those of an M-step after it whose likelihood is not known.
     """
 
@@ -160,6 +163,14 @@ class GMM(GenerativeModel):
     def configure_optimizers(self) -> None:
         """EM has no gradients: the optimizer of the configuration is not used."""
 
+    def check_data(self, dataset: Dataset) -> None:
+        num_items = dataset.sizes()["train"]
+        if num_items < self.num_components:
+            raise UsageError(
+                f"{num_items} training items are fewer than model.num_components={self.num_components}\n"
+                "give at most one component an item"
+            )
+
     def setup(self, stage: str) -> None:
         if isinstance(strategy := self.trainer.strategy, DDPStrategy):
             # torch's wrapper is for gradients: it refuses a model without any.
@@ -173,16 +184,7 @@ class GMM(GenerativeModel):
             self.start(self.trainer.datamodule.sources["train"])  # type: ignore[attr-defined]
 
     def start(self, source: Source) -> None:
-        """Draws a start for each restart from torch's generator, which all processes have seeded alike.
-
-        Raises:
-            UsageError: there are fewer items than components.
-        """
-        if len(source) < self.num_components:
-            raise UsageError(
-                f"{len(source)} training items are fewer than model.num_components={self.num_components}\n"
-                "give at most one component an item"
-            )
+        """Draws a start for each restart from torch's generator, which all processes have seeded alike."""
         chosen = torch.randperm(len(source))[:SEEDING_ITEMS].sort().values
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double()
         starts = [k_means_plus_plus(points, self.num_components) for _ in self.weights]
@@ -386,7 +388,10 @@ def k_means_plus_plus(points: Tensor, num_seeds: int) -> tuple[Tensor, Tensor]:
     distances = (points - points[chosen[0]]).square().sum(1)
     for number in range(1, num_seeds):
         if not distances.any():
-            rank_zero_warn(f"the data have only {number} distinct items for {num_seeds} components; some will be equal")
+            rank_zero_warn(
+                f"the {len(points)} items looked at have only {number} distinct ones for {num_seeds} components; some will "
+                "be equal"
+            )
             chosen += torch.randint(len(points), (num_seeds - number,)).tolist()
             break
         chosen.append(int(torch.multinomial(distances, 1)))

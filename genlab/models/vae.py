@@ -56,11 +56,14 @@ class VAE(GenerativeModel):
     Args:
         image_shape: ``(C, H, W)``.
         latent_dim: length of the latent vector z (paper: 2 to 200).
-        hidden_dim: units of the one hidden layer of each network (paper: 500).
+        hidden_dim: units of the one hidden layer of each network (paper: 500 for MNIST).
         optimizer: called once, for both networks (paper: Adagrad, lr 0.01, 0.02 or 0.1).
 
     Differs from the paper:
-        - ReLU instead of tanh, Adam instead of Adagrad and no weight decay: they reach the bound in fewer epochs.
+        - ReLU instead of tanh, Adam instead of Adagrad, no weight decay, batches of 128 instead of 100: as most later
+          code has it.
+        - The encoder gives log σ, not log σ²; the bound is the same.
+        - No Gaussian decoder, which the paper has for continuous data (Frey Face).
         - PyTorch's initial weights, uniform by fan-in, instead of N(0, 0.01).
         - Binary images are drawn anew each epoch, as later papers do it (Burda et al., 2016, section 5,
           arXiv:1509.00519), so the encoder cannot learn one drawing by heart.
@@ -103,9 +106,10 @@ class VAE(GenerativeModel):
 
         Args:
             images: ``(N, C, H, W)``, 0 or 1.
-            noise: ``(N, latent_dim)`` from N(0, 1), the epsilon of equation 9.
+            noise: ``(N, latent_dim)`` from N(0, 1), the epsilon of equation 10.
         """
-        mean, log_std = self.encoder(images)
+        # Under autocast: bf16 is too coarse for the divergence.
+        mean, log_std = (part.to(noise.dtype) for part in self.encoder(images))
         logits = self.decoder(mean + log_std.exp() * noise)
         reconstruction = functional.binary_cross_entropy_with_logits(logits, images, reduction="none")
         # Appendix B: the divergence of q(z|x) from the prior N(0, I), in closed form.
@@ -118,13 +122,9 @@ class VAE(GenerativeModel):
         Args:
             images: ``(N, C, H, W)`` in [-1, 1]; made binary here.
         """
-        # Image by image, so that the bound of an image does not depend on the batch it is in.
-        draws = [
-            (torch.rand(images.shape[1:], generator=generator), torch.randn(self.latent_dim, generator=generator))
-            for _ in images
-        ]
-        uniform, noise = (torch.stack(column).to(images.device) for column in zip(*draws, strict=True))
-        reconstruction, kl = self.bound(binary(images, uniform), noise)
+        draws = [self.draw_for(image, 1, generator) for image in images]
+        binary_images, noise = (torch.stack(column) for column in zip(*draws, strict=True))
+        reconstruction, kl = self.bound(binary_images, noise[:, 0])
         return -reconstruction - kl
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
@@ -135,9 +135,8 @@ class VAE(GenerativeModel):
         """
         bounds = []
         for image in images:
-            image = binary(image, torch.rand(image.shape, generator=generator).to(image.device))
+            image, noise = self.draw_for(image, k, generator)
             mean, log_std = self.encoder(image[None])
-            noise = torch.randn(k, self.latent_dim, generator=generator).to(image.device)
             latent = mean + log_std.exp() * noise
             logits = self.decoder(latent)
             # log p(x|z) = sum of x·logit - log(1 + e^logit); log p(z)/q(z|x) from the two Gaussians.
@@ -145,6 +144,17 @@ class VAE(GenerativeModel):
             log_ratio = 0.5 * (noise.square() - latent.square()).sum(1) + log_std.sum()
             bounds.append(torch.logsumexp(log_likelihood + log_ratio, dim=0) - math.log(k))
         return torch.stack(bounds)
+
+    def draw_for(self, image: Tensor, k: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """One image ``(C, H, W)`` made binary, and k rows of noise.
+
+        Drawn image by image, and noise from a generator of its own: neither the batch nor k nor ``latent_dim`` changes
+        the binary images, so all bounds of a seed are of the same ones.
+        """
+        uniform = torch.rand(image.shape, generator=generator)
+        own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        noise = torch.randn(k, self.latent_dim, generator=own)
+        return binary(image, uniform.to(image.device)), noise.to(image.device)
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""

@@ -295,7 +295,7 @@ def test_a_change_of_the_data_changes_the_fingerprint(change: str, flat: Path) -
     elif change == "remove":
         (flat / "07.png").unlink()
     elif change == "rename":
-        (flat / "07.png").rename(flat / "77.png")
+        (flat / "07.png").rename(flat / "07b.png")  # the order stays
     else:
         (flat / "07.png").rename(flat / "x")
         (flat / "08.png").rename(flat / "07.png")
@@ -305,15 +305,19 @@ def test_a_change_of_the_data_changes_the_fingerprint(change: str, flat: Path) -
     assert dataset.digest() != before
 
 
-def test_an_edit_in_the_middle_of_a_long_file_changes_its_fingerprint_by_its_length(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["longer", "head", "tail"])
+def test_of_a_long_file_the_length_and_both_ends_are_covered(change: str, tmp_path: Path) -> None:
     write(tmp_path, ["a.png"], side=120)
-    dataset = image_folder(tmp_path)
-    dataset.files = ["a.png"]
-    before = dataset.digest()
     data = (tmp_path / "a.png").read_bytes()
     assert len(data) > 3 * 4096
-    (tmp_path / "a.png").write_bytes(data[:6000] + b"x" + data[6000:])
-    assert dataset.digest() != before
+    before = ready(tmp_path, batch_size=1, memory_mb=0).fingerprint()
+    changed = {
+        "longer": data[:6000] + b"x" + data[6000:],
+        "head": data[:50] + b"x" + data[51:],
+        "tail": data[:-9] + bytes(9),
+    }
+    (tmp_path / "a.png").write_bytes(changed[change])
+    assert ready(tmp_path, batch_size=1, memory_mb=0).fingerprint() != before
 
 
 def test_a_file_that_vanishes_is_named(flat: Path) -> None:

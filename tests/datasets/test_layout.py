@@ -33,8 +33,8 @@ def test_a_flat_folder_has_no_classes(tmp_path: Path) -> None:
 
 
 def test_sub_folders_are_classes_however_deep_their_images_lie(tmp_path: Path) -> None:
-    layout = find_images(tree(tmp_path, "dog/2.png", "cat/deep/er/1.png", "cat/0.png", "dog/list.csv"))
-    assert layout.files == ["cat/0.png", "cat/deep/er/1.png", "dog/2.png"]
+    layout = find_images(tree(tmp_path, "dog/2.PNG", "cat/deep/er/1.png", "cat/0.png", "dog/list.csv"))
+    assert layout.files == ["cat/0.png", "cat/deep/er/1.png", "dog/2.PNG"]
     assert (layout.labels, layout.classes) == ([0, 0, 1], ["cat", "dog"])
     assert layout.ignored == ["dog/list.csv"]
 

@@ -56,13 +56,15 @@ def refused(folder: Path, name: str) -> str:
         ("YCbCr", (76, 85, 255), "jpg", (254, 0, 0)),
     ],
 )
-def test_every_colour_mode_becomes_rgb(
+def test_every_colour_mode_becomes_rgb_and_grey(
     mode: str, colour: object, suffix: str, seen: tuple[int, int, int], tmp_path: Path
 ) -> None:
     Image.new(mode, (9, 7), colour).save(tmp_path / f"a.{suffix}")  # type: ignore[arg-type]
     array = read(tmp_path, f"a.{suffix}")
     assert (array.shape, array.dtype) == ((3, 8, 8), np.uint8)
     assert np.abs(array.astype(int) - np.array(seen)[:, None, None]).max() <= 2
+    grey = read(tmp_path, f"a.{suffix}", (1, 8, 8))
+    assert np.abs(grey - np.dot((0.299, 0.587, 0.114), seen)).max() <= 2  # ITU-R BT.601
 
 
 def test_a_palette_and_its_transparent_colour(tmp_path: Path) -> None:

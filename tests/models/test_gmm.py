@@ -312,7 +312,7 @@ def test_seeds_are_far_from_each_other_and_distances_are_to_the_nearest() -> Non
 
 def test_duplicates_and_a_constant_column_give_a_finite_model_and_a_warning(tmp_path: Path) -> None:
     items = torch.tensor([[0.0, 7.0], [1.0, 7.0]]).repeat(60, 1)
-    with pytest.warns(UserWarning, match="only 2 distinct items for 3 components; some will be equal"):
+    with pytest.warns(UserWarning, match="only 2 distinct ones for 3 components; some will be equal"):
         checkpoint, metrics = vector_run(tmp_path, items)
     assert all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values())
     assert all(np.isfinite(value) for value in metrics.values())
