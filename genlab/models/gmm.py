@@ -389,8 +389,8 @@ def k_means_plus_plus(points: Tensor, num_seeds: int) -> tuple[Tensor, Tensor]:
     for number in range(1, num_seeds):
         if not distances.any():
             rank_zero_warn(
-                f"the {len(points)} items looked at have only {number} distinct ones for {num_seeds} components; some will "
-                "be equal"
+                f"the {len(points)} items looked at have only {number} distinct ones for {num_seeds} components; some "
+                "will be equal"
             )
             chosen += torch.randint(len(points), (num_seeds - number,)).tolist()
             break
