@@ -49,6 +49,11 @@ def test_the_parts_are_always_the_same_ones_and_never_overlap() -> None:
     assert sorted(torch.cat([train, validation, test]).tolist()) == list(range(1000))
     assert all(torch.equal(a, b) for a, b in zip(held_out(1000, 100, 50, "y"), (train, validation, test), strict=True))
     assert train.tolist() == sorted(train.tolist())
+    assert [part.tolist() for part in held_out(10, 2, 3, "x")] == [[0, 3, 6, 7, 8], [4, 5], [1, 2, 9]]
+
+
+def test_the_test_items_do_not_depend_on_how_many_are_held_out_for_validation() -> None:
+    assert torch.equal(held_out(1000, 100, 50, "x")[2], held_out(1000, 300, 50, "x")[2])
 
 
 def test_the_parts_do_not_depend_on_the_seed_of_a_run() -> None:

@@ -231,7 +231,7 @@ def test_of_two_processes_one_downloads(server: Path, tmp_path: Path, monkeypatc
     def after_another(root: Path) -> Any:
         monkeypatch.setattr(torchvision_sets, "one_at_a_time", real)
         ready(root, download=True)
-        for path in server.iterdir():
+        for path in (*server.iterdir(), *root.rglob("*.gz")):
             path.unlink()
         return real(root)
 

@@ -1,0 +1,45 @@
+"""``genlab models``, ``runs`` and ``show``."""
+
+import json
+from pathlib import Path
+
+from child import TRAIN, genlab
+
+from genlab.config import options
+
+
+def test_models_are_listed_with_their_papers(tmp_path: Path) -> None:
+    code, output = genlab("models", "json=true", folder=tmp_path)
+    assert code == 0
+    models = {model["name"]: model for model in json.loads(output)}
+    assert list(models) == options("model")
+    assert "arXiv:1312.6114" in models["vae"]["paper"]
+    assert "vae" in genlab("models", folder=tmp_path)[1]
+
+
+def test_show_gives_paper_networks_and_sizes(tmp_path: Path) -> None:
+    code, output = genlab("show", "+experiment=dcgan_64", "json=true", folder=tmp_path)
+    assert code == 0, output
+    shown = json.loads(output)
+    assert shown["model"] == "dcgan"
+    assert "arXiv:1511.06434" in shown["paper"]
+    assert shown["networks"] == {"generator": 3_576_704, "discriminator": 2_765_568}
+    assert shown["parameters"] == 3_576_704 + 2_765_568
+    assert shown["checkpoint_bytes"] > 3 * 4 * shown["parameters"]  # weights and Adam's two moments
+    code, output = genlab("show", "model=gmm", folder=tmp_path)
+    assert code == 0
+    assert "Dempster" in output
+
+
+def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
+    assert "no runs under" in genlab("runs", folder=tmp_path)[1]
+    assert genlab(*TRAIN, "trainer.max_steps=2", "run_dir=outputs/one", folder=tmp_path)[0] == 0
+    (tmp_path / "outputs" / "two").mkdir()
+    (tmp_path / "outputs" / "two" / "config.yaml").write_text("- nonsense")
+    code, output = genlab("runs", "json=true", folder=tmp_path)
+    assert code == 0, output
+    one, two = json.loads(output)
+    assert (one["model"], one["dataset"], one["state"], one["step"]) == ("vae", "mnist", "finished", 2)
+    assert two["state"] == "damaged"
+    assert "outputs/one" in genlab("runs", folder=tmp_path)[1]
+    assert genlab("runs", "root=nowhere", folder=tmp_path)[0] == 4
