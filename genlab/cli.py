@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the only place where a defect becomes a message
         if "OutOfMemory" in type(error).__name__ or "not enough memory" in str(error):
             code = complain(out_of_memory(error), ResourceError.exit_code)
+        elif "DataLoader worker" in str(error):  # torch's handler of SIGCHLD raises wherever the process is
+            first = str(error).splitlines()[0]
+            code = complain(f"a process that reads data was killed: {first}\ntry dataset.num_workers=0", 6)
         else:
             code = defect(error)
     return code

@@ -171,12 +171,14 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
     dataset.setup()
     model = build_model(config)
     model.check_data(dataset)
-    rest = dataset.sizes()["train"] % dataset.batch_size
-    if rest == 1 and any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+    devices = config["accelerator"]["devices"]
+    processes = devices * config["accelerator"]["num_nodes"] if isinstance(devices, int) else 1
+    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if has_batch_norm and dataset.smallest_batch(processes) == 1:
         raise UsageError(
             f"{dataset.sizes()['train']} training items in batches of {dataset.batch_size} leave a last batch of one, "
             f"which the batch norm of {type(model).__name__} cannot normalize\n"
-            f"choose another batch size: dataset.batch_size={dataset.batch_size + 1}"
+            f"choose another batch size: dataset.batch_size={dataset.nearest_batch_size(2, processes)}"
         )
     return model, dataset
 

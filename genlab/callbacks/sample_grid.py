@@ -43,11 +43,10 @@ class SampleGrid(pl.Callback):
         self.num_samples = num_samples
         self.last_picture: Path | None = None
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if trainer.is_global_zero and (
-            epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
-        ):
+        is_last = epoch == trainer.max_epochs or trainer.should_stop
+        if trainer.is_global_zero and (epoch % self.every_n_epochs == 0 or is_last):
             self.draw(trainer, pl_module, f"epoch-{epoch:04d}")
 
     @torch.no_grad()
@@ -60,7 +59,7 @@ class SampleGrid(pl.Callback):
             if samples.ndim == 4:
                 self.last_picture = self.write(trainer, samples, "samples", name, columns=8)
         if isinstance(model, Reconstructs):
-            batch = next(iter(trainer.datamodule.val_dataloader()))  # type: ignore[attr-defined]
+            batch = next(iter(trainer.datamodule.val_dataloader()), None)  # type: ignore[attr-defined]
             if isinstance(batch, LabelledImages):
                 images = batch.images[: self.num_samples // 2].to(model.device)
                 pairs = torch.stack([images, model.decode(model.encode(images))], dim=1).flatten(0, 1)

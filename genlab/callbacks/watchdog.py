@@ -59,7 +59,13 @@ def first_bad(model: pl.LightningModule, batch: Any) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else "every layer's output is finite, so they arise in the loss itself"
+    if found:
+        return found[0]
+    # Gradients flow from the loss back, so the one nearest to it is where they went wrong.
+    bad = [name for name, weight in model.named_parameters() if _is_bad(weight.grad)]
+    if bad:
+        return f"every layer's output is finite; the first such gradient is that of the weight '{bad[-1]}'"
+    return "every layer's output is finite, so they arise in the loss itself"
 
 
 def _is_bad(value: Any) -> bool:

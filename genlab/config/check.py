@@ -90,6 +90,8 @@ class Check:
 
     def all(self) -> None:
         self.top()
+        if self.config.get("action") == "list":
+            return  # nothing is built, and torch takes seconds
         if "model" in self.config and "dataset" in self.config:
             self.fit(self.target("model"), self.target("dataset"))
         for key in ("optimizer", "dataset", "trainer", "model"):
@@ -220,14 +222,14 @@ class Check:
 
     def trial(self) -> None:
         """What only the constructors know: each is called, the model's without memory for its weights."""
-        import torch
-
         for key in ("dataset", "callbacks", "model"):
             nodes = self.config.get(key) or {}
             named = {f"callbacks.{name}": node for name, node in nodes.items()} if key == "callbacks" else {key: nodes}
             for name, node in named.items():
                 if not node:
                     continue
+                import torch
+
                 try:
                     with torch.device("meta"):
                         build(node, name)

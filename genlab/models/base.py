@@ -53,12 +53,16 @@ class GenerativeModel(pl.LightningModule):
             name: the loss term as it is logged, ``train/<name>``; an error names it.
 
         Raises:
-            NumericError: the loss is not finite; the weights of this optimizer are left as they were.
+            NumericError: the loss or a gradient is not finite; the weights of this optimizer are left as they were.
         """
         if not math.isfinite(value := loss.item()):
             raise NumericError(f"the loss 'train/{name}' is {value}")
         optimizer.zero_grad()
         self.manual_backward(loss)
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if not math.isfinite(nn.utils.get_total_norm(gradients).item()):
+            raise NumericError(f"a gradient of the loss 'train/{name}' is not finite")
         optimizer.step()
 
     @contextmanager
