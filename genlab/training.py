@@ -248,10 +248,10 @@ def fit(
         metrics = reported(model) | validated(trainer)
         board.write_result(config, metrics, max(trainer.global_step - 1, 0))
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
-        report(run, metrics, grids[0].last_picture if grids else None)
+        report(run, config, metrics, grids[0].last_picture if grids else None)
 
 
-def report(run: Run, metrics: dict[str, float], picture: Path | None) -> None:
+def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None) -> None:
     """Writes the final values and prints them, the picture of samples and the commands to type next."""
     write_json(run.folder / "metrics.json", metrics)
     run.write_status(state="finished", reason=None)
@@ -265,7 +265,7 @@ def report(run: Run, metrics: dict[str, float], picture: Path | None) -> None:
     if picture is not None:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
     for what, command in (
-        ("go on", f"genlab resume {folder} trainer.max_epochs=…"),
+        ("go on", f"genlab resume {folder} trainer.max_epochs={max(2 * config['trainer']['max_epochs'], 1)}"),
         ("sample", f"genlab sample {folder}"),
         ("evaluate", f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),

@@ -35,7 +35,7 @@ class Watchdog(pl.Callback):
 
 def first_bad(model: pl.LightningModule, batch: Any) -> str:
     """The first place with a value that is not finite: the data, a weight, or a layer's output."""
-    for name, tensor in zip(getattr(batch, "_fields", ()), batch or (), strict=False):
+    for name, tensor in batch._asdict().items() if hasattr(batch, "_asdict") else ():
         if _is_bad(tensor):
             return f"the batch itself holds such values in '{name}'"
     for name, tensor in model.named_parameters():

@@ -24,7 +24,8 @@ def main(json: bool) -> None:
     table = Table("model", "what", "paper", box=None)
     for model in models:
         table.add_row(model["name"], model["summary"], model["paper"])
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=1000)).print(table)
 
 
 def describe(name: str) -> dict[str, str]:

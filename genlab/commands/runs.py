@@ -46,7 +46,9 @@ def main(root: str, json: bool) -> None:
                 )
             )
         )
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    # In a file or pipe no name is cut.
+    (console if console.is_terminal else Console(width=1000)).print(table)
 
 
 def describe(run: Any) -> dict[str, Any]:

@@ -69,9 +69,7 @@ def main(
         about = {"folder": str(folder), "files": files, "shape": list(samples.shape)}
         print(json_format.dumps(about | {"checkpoint": loaded.checkpoint, "step": loaded.step, "seed": seed}, indent=2))
         return
-    print(
-        f"{len(samples)} {kind.replace('_', ' ')} of checkpoint '{loaded.checkpoint}', step {loaded.step}, seed {seed}"
-    )
+    print(f"{len(samples)} images, kind={kind}, of checkpoint '{loaded.checkpoint}', step {loaded.step}, seed {seed}")
     print(f"  {os.path.relpath(folder)}/{{{','.join(files)}}}")
 
 

@@ -38,7 +38,10 @@ def resolve_target(target: Any, key: str) -> type:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and module_name.startswith(error.name):
-            raise UsageError(f"{where}: there is no module '{error.name}'") from error
+            raise UsageError(
+                f"{where}: there is no module '{error.name}'; a package of your own must be installed, or its folder "
+                "be on PYTHONPATH"
+            ) from error
         raise UsageError(f"{where}: {module_name} needs the package '{error.name}', which is not installed") from error
     except (ImportError, SyntaxError) as error:
         raise UsageError(f"{where}: {module_name} cannot be imported: {error}") from error

@@ -14,21 +14,18 @@ def where_set(composed: Composed, key: str) -> str:
         named = key_of(word)
         if named not in GROUPS and (key == named or key.startswith(f"{named}.")):
             return f"\nset on the command line: {word}"
-    return where_in_files(composed.command, composed.choices, key, composed.base)
-
-
-def where_in_files(command: str, choices: dict[str, str], key: str, base: str | None = None) -> str:
-    if base is not None:
-        found = line_of(Path(base), key)
-        return f"\nset in {base}, line {found[0]}" if found else f"\nset in {base}"
-    for path, inside in candidates(command, choices, key):
+    if composed.base is not None:
+        found = line_of(Path(composed.base), key)
+        return f"\nset in {composed.base}, line {found[0]}" if found else f"\nset in {composed.base}"
+    for path, inside in candidates(composed.command, composed.choices, key):
         if (found := line_of(path, inside)) is not None:
             line, text = found
+            here = f"\nset in {path}, line {line}"
             if text.startswith("${") and text.endswith("}") and ":" not in text and text[2:-1] != key:
-                return where_in_files(command, choices, text[2:-1]) or f"\nset in {path}, line {line}"
-            return f"\nset in {path}, line {line}"
+                return where_set(composed, text[2:-1]) or here
+            return here
     parent = key.rpartition(".")[0]
-    return where_in_files(command, choices, parent) if parent else ""
+    return where_set(composed, parent) if parent else ""
 
 
 def candidates(command: str, choices: dict[str, str], key: str) -> list[tuple[Path, str]]:

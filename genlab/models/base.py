@@ -92,9 +92,10 @@ class GenerativeModel(pl.LightningModule):
         return sampler(num_rows * processes, *shape, device=self.device)[rank::processes]
 
     def report(self, **values: Tensor) -> None:
-        """Logs ``train/<name>`` every ``trainer.log_every_n_steps`` batches and nothing in between."""
+        """Logs ``train/<name>`` every ``trainer.log_every_n_steps`` batches and at the last of an epoch."""
         trainer = self.trainer
-        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        is_due = (trainer.global_step + 1) % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if is_due or trainer.is_last_batch:
             self.log_now(**values)
 
     def log_now(self, **values: Tensor) -> None:

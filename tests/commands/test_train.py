@@ -25,7 +25,9 @@ def test_a_run_folder_is_complete(tmp_path: Path) -> None:
         *("config.yaml", "environment.json", "status.json", "metrics.json", "log.csv"),
         *("checkpoints", "tensorboard", "samples"),
     }
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt", "step-000000006.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {
+        *("last.ckpt", "best.ckpt", "step-000000003.ckpt", "step-000000006.ckpt")
+    }
     assert {path.name for path in (run / "samples").iterdir()} == {
         f"epoch-000{epoch}{kind}.png" for epoch in (1, 2) for kind in ("", "-reconstructions")
     }
