@@ -40,29 +40,24 @@ def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, t
     assert whole.code() == 0, whole.output
     seconds = time.monotonic() - started
     moments = random.Random(f"{model} {KILLS}")
-    run = tmp_path / "run"
-    killed = 0
-    for _ in range(50 * KILLS):
-        begun = (run / "config.yaml").is_file()
-        child = Child(*(["resume", "run"] if begun else [*words, "run_dir=run"]), folder=tmp_path)
-        if not child.kill_after(moments.uniform(0, seconds)):
-            assert child.code() == 0, child.output
-            break
-        killed += 1
-        for path in run.glob("checkpoints/*.ckpt"):
-            verify(path)
-        if killed >= KILLS:
-            code, output = genlab(
-                *(["resume", "run"] if (run / "config.yaml").is_file() else [*words, "run_dir=run"]), folder=tmp_path
-            )
-            assert code == 0, output
-            break
-    assert killed > 0
-    assert not list(run.rglob("*.partial"))
-    ends = [load(folder / "checkpoints" / "last.ckpt") for folder in (tmp_path / "whole" / "run", run)]
-    assert differences(*ends) == []
-    assert (run / "log.csv").read_text() == (tmp_path / "whole" / "run" / "log.csv").read_text()
-    assert (run / "metrics.json").read_text() == (tmp_path / "whole" / "run" / "metrics.json").read_text()
+    killed, number = 0, 0
+    while killed < KILLS:
+        number += 1
+        run = tmp_path / f"run-{number}"
+        while True:
+            begun = (run / "config.yaml").is_file()
+            child = Child(*(["resume", run.name] if begun else [*words, f"run_dir={run.name}"]), folder=tmp_path)
+            if killed >= KILLS or not child.kill_after(moments.uniform(0, seconds)):
+                assert child.code() == 0, child.output
+                break
+            killed += 1
+            for path in run.glob("checkpoints/*.ckpt"):
+                verify(path)
+        assert not list(run.rglob("*.partial"))
+        ends = [load(folder / "checkpoints" / "last.ckpt") for folder in (tmp_path / "whole" / "run", run)]
+        assert differences(*ends) == []
+        for name in ("log.csv", "metrics.json"):
+            assert (run / name).read_text() == (tmp_path / "whole" / "run" / name).read_text()
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
