@@ -25,6 +25,7 @@ from genlab.callbacks.csv_log import CSVLog
 from genlab.callbacks.exact_state import ExactState
 from genlab.callbacks.progress import TrainingProgress, reported, validated
 from genlab.callbacks.sample_grid import SampleGrid
+from genlab.callbacks.schedule import Schedule
 from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
@@ -214,6 +215,7 @@ def fit(
         callbacks=[
             ExactState(config),
             Watchdog(config["seed"]),
+            *([Schedule(build(config["schedule"], "schedule"))] if config["schedule"] else []),
             *([TrainingProgress()] if config["trainer"]["enable_progress_bar"] else []),
             *pictures.values(),
             checkpoints,
@@ -245,10 +247,17 @@ def fit(
             run.write_status(state="interrupted" if stopped else "failed", reason=reason)
         raise
     if trainer.is_global_zero:
-        metrics = reported(model) | validated(trainer)
-        board.write_result(config, metrics, max(trainer.global_step - 1, 0))
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
-        report(run, config, metrics, grids[0].last_picture if grids else None)
+        metrics = reported(model) | validated(trainer)
+        conclude(run, config, board, metrics, trainer.global_step, grids[0].last_picture if grids else None)
+
+
+def conclude(
+    run: Run, config: dict[str, Any], board: Board, metrics: dict[str, float], step: int, picture: Path | None
+) -> None:
+    """The last that a run writes: its final values, in TensorBoard's table too."""
+    board.write_result(config, metrics, max(step - 1, 0))
+    report(run, config, metrics, picture)
 
 
 def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from genlab.callbacks.progress import reported, validated
 from genlab.checkpoint import stamp
 from genlab.datasets.base import Dataset
 from genlab.datasets.loader import mixed_seed
@@ -67,6 +68,7 @@ class ExactState(pl.Callback):
         checkpoint["genlab"] = stamp(self.config, dataset.fingerprint()) | {
             "step": trainer.global_step,
             "batches": trainer.num_training_batches,
+            "metrics": reported(pl_module) | validated(trainer),
         }
 
     def on_load_checkpoint(

@@ -69,8 +69,9 @@ def refuse_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
 
 def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: bool) -> None:
     """Finds the checkpoint and trains."""
+    from genlab.callbacks.board import Board
     from genlab.checkpoint import load as load_checkpoint
-    from genlab.training import environment, fit, is_main_process, prepare
+    from genlab.training import conclude, environment, fit, is_main_process, prepare
 
     old, config = run.config, composed.config
     is_named = name is not None and Path(name).is_file()
@@ -82,6 +83,9 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
         about = load_checkpoint(path)["genlab"]
         step = about["step"]
     if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, old, config)):
+        if about is not None and run.status["state"] != "finished" and is_main_process():
+            # It was killed between its last checkpoint and its report.
+            conclude(run, config, Board(run, None), about["metrics"], step, None)
         print(f"{run.folder} is already complete, after step {step}; to go on, give more: trainer.max_epochs=…")
         return
     model, dataset = prepare(config)
