@@ -257,8 +257,9 @@ def load_model(name: str | None, checkpoint: str = "last") -> LoadedRun:
         path = None if checkpoint == "initial" else run.checkpoint_file(checkpoint)
     step, state = 0, load(path) if path is not None else None
     config = state["genlab"]["config"] if state is not None else run.config
-    model = build_model(config)
+    # Built in its own precision, which a checkpoint of precision=64-true is copied to.
+    model = build_model(config | {"precision": "32-true"})
     if path is not None and state is not None:
         model.load_state_dict(state["state_dict"])
         checkpoint, step = path.stem, state["genlab"]["step"]
-    return LoadedRun(model.float().eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)
+    return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)
