@@ -137,14 +137,48 @@ class Samples(Protocol):
 
 
 @runtime_checkable
+class TakesLabels(Samples, Protocol):
+    """Draws of a class: ``sample`` takes labels ``(num_samples,)`` int64 as its condition; None draws any."""
+
+    num_classes: int
+
+
+@runtime_checkable
+class RunsChains(Protocol):
+    """Samples by a Markov chain: images ``(num_chains, C, H, W)`` in [-1, 1], one frame after another."""
+
+    def chain(self, num_chains: int, num_frames: int, generator: torch.Generator | None = None) -> Iterator[Tensor]: ...
+
+
+@runtime_checkable
+class HasMeans(Protocol):
+    """A mixture: the mean of each component, ``(K, *data_shape)``."""
+
+    @property
+    def component_means(self) -> Tensor: ...
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """log p(y|x) of each class, ``(N, num_classes)`` nats."""
+
+    def log_posterior(self, images: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
 class Decodes(Protocol):
-    """Makes data from latents ``(N, latent_dim)`` of a known prior."""
+    """Makes data from latents ``(N, latent_dim)``."""
 
     latent_dim: int
 
-    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor: ...
-
     def decode(self, latent: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class HasPrior(Decodes, Protocol):
+    """Latents have a known distribution."""
+
+    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @runtime_checkable
@@ -155,6 +189,13 @@ class Reconstructs(Decodes, Protocol):
     """
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Corrupts(Reconstructs, Protocol):
+    """Is trained to undo a corruption of images in [-1, 1], of the same shape."""
+
+    def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @runtime_checkable

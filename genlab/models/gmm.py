@@ -199,7 +199,7 @@ class GMM(GenerativeModel):
         self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws ``(num_samples, *data_shape)``: each item's component first, then its noise; nothing is clamped."""
-        drawn = self.mixture.draw(int(self.best), num_samples, generator)
+        drawn = self.mixture.draw([int(self.best)] * num_samples, generator)
         return drawn.float().unflatten(1, self.data_shape).to(self.device)
 
 

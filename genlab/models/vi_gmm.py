@@ -196,5 +196,5 @@ class VIGMM(GenerativeModel):
         self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws ``(num_samples, *data_shape)`` from the mixture of posterior means; nothing is clamped."""
-        drawn = self.mixture.draw(int(self.best), num_samples, generator)
+        drawn = self.mixture.draw([int(self.best)] * num_samples, generator)
         return drawn.float().unflatten(1, self.data_shape).to(self.device)

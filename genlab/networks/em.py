@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from genlab.networks.gaussian_mixture import GaussianMixture
 
-
 MixtureT = TypeVar("MixtureT", bound=GaussianMixture)
 
 

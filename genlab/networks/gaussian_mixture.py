@@ -1,6 +1,8 @@
 """A mixture of Gaussians with the two steps of expectation maximization."""
 
 import math
+from collections.abc import Iterable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +103,10 @@ class GaussianMixture(nn.Module):
         """log of weight times density, ``(N, D)`` -> ``(R, K, N)`` nats, float64."""
         return self.expectation.log_joint(items, self.coefficients())
 
+    def predictive_log_joint(self, items: Tensor) -> Tensor:
+        """The same: maximum likelihood has no other density for new items."""
+        return self.log_joint(items)
+
     def conclude(self, is_open: Tensor) -> Tensor:
         """The mean log-likelihood of the items of the pass, ``(R,)`` nats an item."""
         return self.expectation.log_normalizers / self.expectation.num_items
@@ -132,15 +138,16 @@ class GaussianMixture(nn.Module):
             return torch.linalg.cholesky(covariances).expand(num_components, dim, dim)
         return covariances.sqrt().expand(num_components, dim)
 
-    def draw(self, group: int, num_samples: int, generator: torch.Generator | None) -> Tensor:
-        """Items of a group, ``(num_samples, D)`` on the CPU: of each its component first, then its noise."""
-        weights, means, scale = (part.cpu() for part in (self.weights[group], self.means[group], self.scale(group)))
+    def draw(self, groups: Iterable[int], generator: torch.Generator | None) -> Tensor:
+        """An item of each of N groups, ``(N, D)`` on the CPU: its component first, then its noise."""
+        scales = cache(lambda group: self.scale(group).cpu())
+        weights, means = self.weights.cpu(), self.means.cpu()
         drawn = []
-        for _ in range(num_samples):
-            component = int(torch.multinomial(weights, 1, generator=generator))
-            noise = torch.randn(means.shape[1], generator=generator).to(means)
-            spread = scale[component] @ noise if self.has_matrices else scale[component] * noise
-            drawn.append(means[component] + spread)
+        for group in groups:
+            component = int(torch.multinomial(weights[group], 1, generator=generator))
+            noise = torch.randn(means.shape[2], generator=generator).to(means)
+            scale = scales(group)[component]
+            drawn.append(means[group, component] + (scale @ noise if self.has_matrices else scale * noise))
         return torch.stack(drawn)
 
 
