@@ -33,6 +33,9 @@ class Dataset(pl.LightningDataModule):
     features: str | None = None
     """Which of the embedded classifiers knows these images, ``digit`` or ``fashion``; it serves Fréchet distances."""
 
+    is_shuffled: bool = True
+    """False: training items come in the order they are stored in, every epoch."""
+
     def __init__(
         self,
         name: str,
@@ -81,7 +84,7 @@ class Dataset(pl.LightningDataModule):
             self.sources = {split: source for split, source in self.load().items() if len(source) > 0}
 
     def train_dataloader(self) -> Loader | WorkerLoader:
-        return self._loader("train", self.seed, self._start)
+        return self._loader("train", self.seed if self.is_shuffled else None, self._start)
 
     def val_dataloader(self) -> Loader | WorkerLoader | list[Any]:
         return self._loader("validation") if "validation" in self.sources else []

@@ -1,6 +1,7 @@
 """The order of the data, a pure function of seed and epoch, and the loaders that follow it."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -94,15 +95,23 @@ class BatchOrder(Sampler[Chosen]):
         return len(self.edges) - 1
 
     def __iter__(self) -> Iterator[Chosen]:
-        epoch = self.epoch
+        done = self.start[1] if self.epoch == self.start[0] else 0
         if self.seed is None:
-            order, epoch = torch.arange(self.edges[-1]), -1
-        else:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, "order", epoch))
-            order = torch.randperm(self.edges[-1], generator=generator)
-        done = self.start[1] if epoch == self.start[0] else 0
+            for first, end in pairwise(self.edges[done:]):
+                yield Chosen(-1, torch.arange(first + self.rank, end, self.world_size))
+            return
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, "order", self.epoch))
+        order = torch.randperm(self.edges[-1], generator=generator)
         for first, end in pairwise(self.edges[done:]):
-            yield Chosen(epoch, order[first:end][self.rank :: self.world_size])
+            yield Chosen(self.epoch, order[first:end][self.rank :: self.world_size])
+
+
+def some_items(size: int, count: int) -> Tensor:
+    """At most ``count`` of ``range(size)``, ascending, by torch's generator; memory does not grow with ``size``."""
+    if size <= count:
+        return torch.arange(size)
+    seed = int(torch.randint(2**62, ()))
+    return torch.tensor(sorted(random.Random(seed).sample(range(size), count)))
 
 
 class Loader:

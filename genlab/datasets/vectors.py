@@ -19,6 +19,9 @@ from genlab.datasets.layout import nearest_folder
 from genlab.datasets.loader import Chosen, Source
 from genlab.errors import DataError, UsageError
 
+BLOCK_ROWS = 65_536
+"""Rows of a file on disk that are checked at a time."""
+
 
 class VectorsInMemory:
     """A source of rows, ``(N, D)`` float32."""
@@ -33,14 +36,46 @@ class VectorsInMemory:
         return Vectors(self.vectors.index_select(0, chosen.items))
 
 
+class VectorsOnDisk:
+    """A source of rows of an ``.npy`` file that is never whole in memory.
+
+    Every ``stride``-th row, from the first on, is held out; 0: none is.
+
+    Args:
+        held_out: this source has the rows that are held out, else the others.
+    """
+
+    def __init__(self, path: Path, stride: int, held_out: bool) -> None:
+        self.path = path
+        self.stride = stride
+        self.held_out = held_out
+        num_rows = len(np.load(path, mmap_mode="r"))
+        num_held_out = -(-num_rows // stride) if stride else 0
+        self.size = num_held_out if held_out else num_rows - num_held_out
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitems__(self, chosen: Chosen) -> Vectors:
+        if self.held_out:
+            rows = chosen.items * self.stride
+        else:
+            rows = chosen.items + (chosen.items // (self.stride - 1) + 1 if self.stride else 0)
+        # Mapped anew each time: pages of a mapping that stays would count as this process's memory.
+        table = np.load(self.path, mmap_mode="r")
+        return Vectors(torch.from_numpy(table[rows.numpy()].astype(np.float32)))
+
+
 class VectorFile(Dataset):
-    """The rows of one file, kept in memory.
+    """The rows of one file.
 
     Args:
         path: ``.npy`` or ``.npz`` of numbers, or ``.csv`` with or without a line of names; ``~`` is the home folder.
         array: which array of an ``.npz``; None if it has but one of two axes.
         data_shape: ``[D]``, the number of columns.
         num_test: rows held out for evaluation alone.
+        in_memory: False reads an ``.npy`` batch by batch, in its order, however large it is; the rows held out are
+            then evenly spaced, and are those of validation or of test, not both.
     """
 
     batch_type = Vectors
@@ -54,6 +89,7 @@ class VectorFile(Dataset):
         batch_size: PositiveInt,
         num_validation: NonNegativeInt,
         num_test: NonNegativeInt,
+        in_memory: bool,
         seed: int,
     ) -> None:
         super().__init__(name, data_shape, batch_size, num_validation, seed)
@@ -62,15 +98,14 @@ class VectorFile(Dataset):
         self.path = Path(path).expanduser()
         self.array = array
         self.num_test = num_test
+        self.is_shuffled = in_memory
         self._digest = ""
 
     def load(self) -> dict[str, Source]:
+        if not self.is_shuffled:
+            return self.load_from_disk()
         rows, names = read_rows(self.path, self.array)
-        if rows.shape[1] != self.data_shape[0]:
-            raise UsageError(
-                f"{self.path} has {rows.shape[1]} columns, dataset.data_shape says {self.data_shape[0]}\n"
-                f"set dataset.data_shape=[{rows.shape[1]}]"
-            )
+        self.check_columns(rows.shape[1])
         check_rows(rows, names, str(self.path))
         vectors = torch.from_numpy(rows.astype(np.float32))
         self._digest = hashlib.sha256(repr(rows.shape).encode() + vectors.numpy().tobytes()).hexdigest()
@@ -80,13 +115,52 @@ class VectorFile(Dataset):
             for split, items in zip(("train", "validation", "test"), splits, strict=True)
         }
 
+    def load_from_disk(self) -> dict[str, Source]:
+        """Reads all rows once, to check them."""
+        if self.path.suffix.lower() != ".npy":
+            raise UsageError(
+                f"dataset.in_memory=false reads .npy files, {self.path} is none: convert it with numpy.save"
+            )
+        if self.num_validation and self.num_test:
+            raise UsageError(
+                "dataset.in_memory=false holds out rows once: set dataset.num_validation=0 or dataset.num_test=0"
+            )
+        rows, names = read_rows(self.path, None, mapped=True)
+        self.check_columns(rows.shape[1])
+        held = self.num_validation or self.num_test
+        if held and held > len(rows) // 2:
+            raise UsageError(f"{held} of {len(rows)} rows of {self.path} held out: at most half of them")
+        digest = hashlib.sha256(repr(rows.shape).encode())
+        low, high = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf)
+        for first in range(0, len(rows), BLOCK_ROWS):
+            given = np.load(self.path, mmap_mode="r")[first : first + BLOCK_ROWS]
+            with np.errstate(over="ignore"):
+                block = given.astype(np.float32)
+            check_finite(block, given, names, str(self.path), first)
+            digest.update(block.tobytes())
+            low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
+        warn_of_constant([name for name, a, b in zip(names, low, high, strict=True) if a == b], names, str(self.path))
+        self._digest = digest.hexdigest()
+        stride = len(rows) // held if held else 0
+        sources: dict[str, Source] = {"train": VectorsOnDisk(self.path, stride, False)}
+        if held:
+            sources["validation" if self.num_validation else "test"] = VectorsOnDisk(self.path, stride, True)
+        return sources
+
+    def check_columns(self, count: int) -> None:
+        if count != self.data_shape[0]:
+            raise UsageError(
+                f"{self.path} has {count} columns, dataset.data_shape says {self.data_shape[0]}\n"
+                f"set dataset.data_shape=[{count}]"
+            )
+
     def digest(self) -> str:
         """Covers the shape and the values of all rows as float32."""
         return self._digest
 
 
-def read_rows(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
-    """The numbers of a file, ``(N, D)``, and the names of the columns.
+def read_rows(path: Path, array: str | None, mapped: bool = False) -> tuple[NDArray, list[str]]:
+    """The numbers of a file, ``(N, D)``, and the names of the columns; ``mapped``: of an ``.npy``, not yet read.
 
     Raises:
         DataError: it is missing, damaged, no table or not of numbers.
@@ -94,7 +168,7 @@ def read_rows(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else f"is not there\n{nearest_folder(path)}"
         raise DataError(f"{path} {what}\nset it with dataset.path=FILE")
-    readers = {".csv": _read_csv, ".npy": _read_numpy, ".npz": _read_numpy}
+    readers = {".csv": _read_csv, ".npy": _map_numpy if mapped else _read_numpy, ".npz": _read_numpy}
     if path.suffix.lower() not in readers:
         raise DataError(f"{path} is none of .npy, .npz and .csv")
     rows, names = readers[path.suffix.lower()](path, array)
@@ -105,6 +179,13 @@ def read_rows(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     if rows.shape[1] == 0:
         raise DataError(f"{path} has no columns")
     return rows, names or [str(column) for column in range(rows.shape[1])]
+
+
+def _map_numpy(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False), []
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is damaged or holds something other than plain arrays of numbers ({error})") from error
 
 
 def _read_numpy(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
@@ -178,6 +259,21 @@ def check_rows(rows: NDArray, names: list[str], where: str) -> None:
         raise DataError(f"{where} has {len(rows)} row{'s' if len(rows) != 1 else ''}; at least 2 are needed")
     with np.errstate(over="ignore"):
         values = rows.astype(np.float32)
+    check_finite(values, rows, names, where)
+    constant = np.flatnonzero((values == values[0]).all(0))
+    warn_of_constant([names[column] for column in constant], names, where)
+    distinct = len(np.unique(values, axis=0))
+    if distinct < len(rows):
+        warnings.warn(f"{where}: only {distinct} of {len(rows)} rows are distinct", stacklevel=2)
+
+
+def check_finite(values: NDArray, rows: NDArray, names: list[str], where: str, first: int = 0) -> None:
+    """Refuses values that are missing, infinite or too large for float32.
+
+    Args:
+        values: ``rows`` as float32.
+        first: number of the first of these rows in the file.
+    """
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -192,15 +288,14 @@ def check_rows(rows: NDArray, names: list[str], where: str) -> None:
         raise DataError(
             f"{where}: missing, infinite or too large: {bad.sum()} of {bad.size} values, in {bad.any(1).sum()} of "
             f"{len(rows)} rows; "
-            f"the first is in row {row} (counted from 0), column '{names[column]}': {kind}\n"
+            f"the first is in row {first + row} (counted from 0), column '{names[column]}': {kind}\n"
             "remove these rows or fill the values in"
         )
-    constant = [names[column] for column in np.flatnonzero((values == values[0]).all(0))]
+
+
+def warn_of_constant(constant: list[str], names: list[str], where: str) -> None:
     if constant:
         warnings.warn(
             f"{where}: {len(constant)} of {len(names)} columns are constant and say nothing ('{constant[0]}' first)",
             stacklevel=2,
         )
-    distinct = len(np.unique(values, axis=0))
-    if distinct < len(rows):
-        warnings.warn(f"{where}: only {distinct} of {len(rows)} rows are distinct", stacklevel=2)

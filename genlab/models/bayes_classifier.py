@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledImages
-from genlab.datasets.loader import Chosen, Source
+from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
@@ -120,7 +120,7 @@ class BayesClassifier(GenerativeModel):
                     f"class {label} has {len(items)} training images, model.num_components={num_components}\n"
                     "give at most one component an image"
                 )
-            chosen = items[torch.randperm(len(items))[:SEEDING_ITEMS].sort().values]
+            chosen = items[some_items(len(items), SEEDING_ITEMS)]
             points = source.__getitems__(Chosen(-1, chosen)).images.flatten(1).double().to(self.device)
             if label == 0:
                 self.mixture.expectation.offset.copy_(points.mean(0))

@@ -20,7 +20,7 @@ from torch import Tensor
 from genlab import checkpoint as checkpoints
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledImages, Vectors
-from genlab.datasets.loader import Chosen, Source
+from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import DataError, NumericError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.networks.em import EM
@@ -112,7 +112,7 @@ class GMM(GenerativeModel):
 
     def begin(self, source: Source) -> None:
         """Draws a start for each restart from torch's generator, which all processes have seeded alike."""
-        chosen = torch.randperm(len(source))[:SEEDING_ITEMS].sort().values
+        chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
         self.mixture.expectation.offset.copy_(points.mean(0))
         if self.start not in STARTS:

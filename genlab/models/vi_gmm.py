@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledImages, Vectors
-from genlab.datasets.loader import Chosen, Source
+from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
@@ -117,7 +117,7 @@ class VIGMM(GenerativeModel):
             self.mixture.expectation.features,
         )
         self.mixture.expectation.offset.copy_(mean)
-        chosen = torch.randperm(len(source))[:SEEDING_ITEMS].sort().values
+        chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
         for restart in range(len(self.em.changes)):
             self.mixture.set_prior(restart, mean, covariance)

@@ -25,6 +25,7 @@ def vector_file(path: Path | str | None, **changes: Any) -> VectorFile:
         "batch_size": 5,
         "num_validation": 0,
         "num_test": 0,
+        "in_memory": True,
         "seed": 0,
     }
     return VectorFile(**arguments | changes)
@@ -271,3 +272,51 @@ def test_the_fingerprint_follows_the_values_and_not_the_file(tmp_path: Path) -> 
     assert ready(saved(tmp_path, changed)).fingerprint() != before
     assert ready(saved(tmp_path, ROWS[::-1].copy())).fingerprint() != before
     assert ready(saved(tmp_path, ROWS.reshape(30, 2)), data_shape=(2,)).fingerprint() != before
+
+
+@pytest.mark.parametrize("split", ["num_validation", "num_test"])
+@pytest.mark.parametrize("held", [0, 1, 3, 7, 10])
+def test_on_disk_each_row_is_in_one_split_and_training_rows_keep_their_order(
+    split: str, held: int, tmp_path: Path
+) -> None:
+    rows = np.arange(60, dtype=np.float64).reshape(20, 3)
+    dataset = ready(saved(tmp_path, rows), in_memory=False, **{split: held})
+    train = torch.cat([batch.vectors for batch in dataset.train_dataloader()])
+    assert torch.equal(train, train.sort(0).values)
+    loaders = [dataset.train_dataloader(), dataset.val_dataloader(), dataset.test_dataloader()]
+    seen = torch.cat([batch.vectors for loader in loaders for batch in loader])
+    assert np.array_equal(seen.sort(0).values.numpy(), rows.astype(np.float32))
+    assert len(seen) - len(train) >= held  # evenly spaced, so a few more
+
+
+def test_on_disk_a_resumed_epoch_goes_on_in_the_order_of_the_file(tmp_path: Path) -> None:
+    dataset = ready(saved(tmp_path, np.arange(60.0).reshape(20, 3)), in_memory=False)
+    dataset.resume_at(2, 1)
+    loader = dataset.train_dataloader()
+    loader.batch_sampler.set_epoch(2)
+    assert [batch.vectors[0, 0].item() for batch in loader] == [15, 30, 45]
+    loader.batch_sampler.set_epoch(3)
+    assert [batch.vectors[0, 0].item() for batch in loader] == [0, 15, 30, 45]
+
+
+def test_on_disk_the_same_is_refused_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genlab.datasets.vectors.BLOCK_ROWS", 8)
+    rows = ROWS.copy()
+    rows[13, 1] = np.nan
+    assert "the first is in row 13 (counted from 0), column '1': NaN" in refusal(saved(tmp_path, rows), in_memory=False)
+    rows[:, 1] = 4
+    with pytest.warns(UserWarning, match=r"1 of 3 columns are constant and say nothing \('1' first\)"):
+        ready(saved(tmp_path, rows), in_memory=False)
+    with pytest.raises(UsageError, match=r"dataset\.in_memory=false reads \.npy files"):
+        ready(text(tmp_path, "1,2,3\n" * 9), in_memory=False)
+    with pytest.raises(UsageError, match=r"holds out rows once: set dataset\.num_validation=0"):
+        ready(saved(tmp_path, ROWS), in_memory=False, num_validation=1, num_test=1)
+    with pytest.raises(UsageError, match=r"11 of 20 rows of .* held out: at most half of them"):
+        ready(saved(tmp_path, ROWS), in_memory=False, num_test=11)
+    (tmp_path / "cut.npy").write_bytes(saved(tmp_path, ROWS).read_bytes()[:-8])
+    assert "is damaged" in refusal(tmp_path / "cut.npy", in_memory=False)
+
+
+def test_on_disk_and_in_memory_have_one_fingerprint(tmp_path: Path) -> None:
+    path = saved(tmp_path, ROWS)
+    assert ready(path, in_memory=False).fingerprint() == ready(path).fingerprint()

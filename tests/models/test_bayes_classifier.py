@@ -174,7 +174,7 @@ def test_gaussians_classify_optdigits_where_each_fourth_image_is_held_out() -> N
 def test_a_run_is_evaluated_on_writers_it_has_not_seen(tmp_path: Path) -> None:
     found = score(tmp_path / "run", "trainer.limit_val_batches=1.0")
     assert 0.95 < found["accuracy"] < 0.98
-    assert -0.5 < found["log_posterior"] < 0
+    assert -1 < found["log_posterior"] < 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["val/accuracy"] >= 0.98  # of the same writers
 
