@@ -57,6 +57,8 @@ class EM(nn.Module, Generic[MixtureT]):
             self.coefficients = None
         if self.coefficients is None:
             self.coefficients = self.mixture.coefficients()
+            if items.dtype == torch.float32:
+                self.coefficients = expectation.rounded(self.coefficients, self.mixture.means)
         expectation.add(items, self.coefficients, groups)
 
     def end_pass(self, add_up: Callable[[Tensor], Tensor]) -> Tensor:
