@@ -1,6 +1,7 @@
 """Many runs from one command line: each in a process of its own, some at a time."""
 
 import itertools
+import json
 import os
 import shlex
 import signal
@@ -189,7 +190,46 @@ def launch(config: "DictConfig", job_overrides: Sequence[Sequence[str]], first: 
     Results.codes += tuple(codes)
     Results.signal = jobs.signal
     say(f"{codes.count(0)} of {len(codes)} jobs succeeded, in {folder}")
+    if any(code == 0 for code in codes):
+        compare(folder, {number: words for number, words, code in zip(numbers, own, codes, strict=True) if code == 0})
     return [
         JobReturn(overrides=words, _return_value=code, status=JobStatus.COMPLETED)
         for words, code in zip(own, codes, strict=True)
     ]
+
+
+def compare(folder: Path, jobs: dict[int, list[str]]) -> None:
+    """Prints a table of the settings in which the jobs differ and their final values, and draws them.
+
+    Where one number differs, ``comparison.png`` shows each value over it; the least of a criterion is marked.
+
+    Args:
+        folder: of the sweep.
+        jobs: the words of each job that succeeded.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    settings = {number: dict(word.split("=", 1) for word in words if "=" in word) for number, words in jobs.items()}
+    keys = [key for key in next(iter(settings.values())) if len({row.get(key) for row in settings.values()}) > 1]
+    values = {
+        number: json.loads((folder / str(number) / "metrics.json").read_text(encoding="utf-8")) for number in settings
+    }
+    names = [name for name in next(iter(values.values())) if all(name in row for row in values.values())]
+    table = Table("job", *keys, *names, box=None)
+    for number, row in settings.items():
+        found = (f"{values[number][name]:.5g}" for name in names)
+        table.add_row(str(number), *(row.get(key, "") for key in keys), *found)
+    Console(soft_wrap=True).print(table, highlight=False)
+    try:
+        numbers = [float(row[key]) for row in settings.values() for key in keys]
+    except (KeyError, ValueError):
+        return
+    if len(keys) == 1 and names:
+        from genlab.plots import comparison
+
+        try:
+            comparison(keys[0], numbers, {name: [row[name] for row in values.values()] for name in names}, folder)
+            say(f"drawn in {folder / 'comparison.png'}")
+        except UsageError as error:
+            say(f"no picture: {error}")

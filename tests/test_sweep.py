@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 from child import TRAIN, genlab
+from PIL import Image
 
 from genlab.run import Run
 
@@ -38,3 +41,32 @@ def test_only_trainings_are_swept(tmp_path: Path) -> None:
     code, output = genlab("sample", "-m", "seed=1,2", folder=tmp_path)
     assert code == 2
     assert "-m runs many trainings" in output
+
+
+def test_a_sweep_over_numbers_of_components_ends_in_a_table_and_a_picture(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    centres = np.array([[0, 0], [6, 1], [2, 6]])
+    np.save(tmp_path / "rows.npy", centres.repeat(100, 0) + generator.normal(size=(300, 2)))
+    words = ["train", "-m", "model=gmm", "model.covariance=full", "model.num_components=1,3,5", "jobs=2"]
+    words += ["dataset=vector_file", "dataset.path=rows.npy", "dataset.data_shape=[2]", "run_dir=sweep", "threads=1"]
+    code, output = genlab(*words, folder=tmp_path)
+    assert code == 0, output
+    table = [line.split() for line in output[output.index(" job ") :].splitlines()[:4]]
+    assert table[0] == ["job", "model.num_components", "train/lower_bound", "train/bic", "train/aic"]
+    bic = {int(row[1]): float(row[3]) for row in table[1:]}
+    assert min(bic, key=lambda count: bic[count]) == 3
+    for number, count in enumerate((1, 3, 5)):
+        metrics = json.loads((tmp_path / "sweep" / str(number) / "metrics.json").read_text())
+        assert bic[count] == pytest.approx(metrics["train/bic"], rel=1e-4)
+    with Image.open(tmp_path / "sweep" / "comparison.png") as picture:
+        assert picture.size[0] > 1000  # three diagrams beside each other
+    with Image.open(tmp_path / "sweep" / "1" / "samples" / "mixture.gif") as movie:
+        frames = list((tmp_path / "sweep" / "1" / "samples" / "frames").iterdir())
+        assert movie.n_frames == len(frames) > 1
+
+
+def test_no_picture_of_words_that_are_no_numbers(tmp_path: Path) -> None:
+    code, output = genlab("train", "-m", *FEW, "optimizer=adam,sgd", "run_dir=sweep", folder=tmp_path)
+    assert code == 0, output
+    assert "adam" in output[output.index(" job ") :]
+    assert not (tmp_path / "sweep" / "comparison.png").exists()

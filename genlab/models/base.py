@@ -159,6 +159,15 @@ class HasMeans(Protocol):
 
 
 @runtime_checkable
+class HasComponents(Protocol):
+    """Gaussians that can be drawn: weights ``(K,)``, means ``(K, D)``, covariances ``(K, D, D)``."""
+
+    def components(self) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def log_likelihood(self, items: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
 class Classifies(Protocol):
     """log p(y|x) of each class, ``(N, num_classes)`` nats."""
 
@@ -196,6 +205,16 @@ class Corrupts(Reconstructs, Protocol):
     """Is trained to undo a corruption of images in [-1, 1], of the same shape."""
 
     def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class HasReconstructionCost(Reconstructs, Protocol):
+    """Cross entropy of images in [-1, 1] and their reconstructions from ``seen``, else from themselves, ``(N,)`` nats.
+
+    Pixels count as probabilities of white.
+    """
+
+    def reconstruction_cost(self, images: Tensor, seen: Tensor | None = None) -> Tensor: ...
 
 
 @runtime_checkable

@@ -192,6 +192,10 @@ class VIGMM(GenerativeModel):
         order = self.mixture.weights[self.best].argsort(descending=True)[: int(self.num_clusters)]
         return self.mixture.means[self.best][order].unflatten(1, self.data_shape).float()
 
+    def components(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights ``(K,)``, means ``(K, D)`` and covariances ``(K, D, D)``."""
+        return self.mixture.components(int(self.best))
+
     def sample(
         self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:

@@ -138,6 +138,13 @@ class GaussianMixture(nn.Module):
             return torch.linalg.cholesky(covariances).expand(num_components, dim, dim)
         return covariances.sqrt().expand(num_components, dim)
 
+    def components(self, group: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights ``(K,)``, means ``(K, D)`` and covariances ``(K, D, D)`` of a group, on the CPU."""
+        weights, means, covariances = self.weights[group], self.means[group], self.covariances[group]
+        if not self.has_matrices:
+            covariances = torch.diag_embed(covariances.expand_as(means))
+        return weights.cpu(), means.cpu(), covariances.expand(*means.shape, means.shape[1]).cpu()
+
     def draw(self, groups: Iterable[int], generator: torch.Generator | None) -> Tensor:
         """An item of each of N groups, ``(N, D)`` on the CPU: its component first, then its noise."""
         scales = cache(lambda group: self.scale(group).cpu())
