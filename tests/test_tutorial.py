@@ -1,0 +1,38 @@
+"""Every command of the tutorial works, in its order; trainings are cut short."""
+
+import re
+import shlex
+from pathlib import Path
+
+from child import genlab
+
+PAGE = Path(__file__).parents[1] / "docs" / "tutorial" / "1_likelihood.md"
+SHORT = {
+    "train": ["trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "threads=1"],
+    "sample": ["batch_size=64"],
+    "evaluate": ["num_samples=20", "iwae_k=2", "iwae_images=2", "device=cpu"],
+}
+PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif"}
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_tutorial(tmp_path: Path) -> None:
+    runs = set()
+    for words in commands():
+        given = [word for word in words if word.split("=")[0] != "trainer.max_epochs"]
+
+        code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)
+        assert code == 0, f"{shlex.join(words)}\n{output}"
+        run = next((word.partition("=")[2] for word in words if word.startswith("run_dir=")), words[1])
+        if words[0] == "train":
+            runs.add(run)
+            assert (tmp_path / run / ("comparison.png" if "-m" in words else "metrics.json")).is_file()
+        elif words[0] == "sample":
+            kind = next((word.partition("=")[2] for word in words if word.startswith("kind=")), "samples")
+            assert list((tmp_path / run / "samples").glob(f"{kind}*/{PICTURES.get(kind, 'grid.png')}")), output
+        assert run in runs
+    assert (tmp_path / "runs" / "plane_gmm" / "samples" / "mixture.gif").is_file()
