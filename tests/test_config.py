@@ -146,10 +146,56 @@ def test_values_that_cannot_work(word: str, message: str) -> None:
             "run_dir=3",
             "accelerator=cpu",
         ),
+        *("schedule=constant", "schedule=cosine", "schedule=linear", "schedule=multi_step"),
     ],
 )
 def test_values_that_work(word: str) -> None:
     config.check(composed(word))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["schedule=cosin"], "no schedule 'cosin'; did you mean 'cosine'?"),
+        (["schedule=cosine", "schedule.T_max=x"], "schedule.T_max=x: expected a whole number\nset on the command line"),
+        (
+            ["schedule=cosine", "trainer.max_epochs=-1"],
+            "schedule.T_max=-1: expected at least 0\nset on the command line",
+        ),
+        (["schedule=cosine", "schedule.eta_min=-1"], "schedule.eta_min=-1: expected at least 0"),
+        (["schedule=cosine", "+schedule.last_epoch=3"], "no key 'schedule.last_epoch' in CosineAnnealingLR"),
+        (["schedule=cosine", "+schedule.optimizer=3"], "no key 'schedule.optimizer' in CosineAnnealingLR"),
+        (["schedule=cosine", "~schedule.T_max"], "the key 'schedule.T_max' is missing: CosineAnnealingLR needs it"),
+        (["schedule=cosine", "schedule._partial_=false"], "schedule._partial_: expected true"),
+        (["schedule=linear", "schedule.end_factor=2"], "schedule.end_factor=2: expected at most 1"),
+        (["schedule=linear", "schedule.start_factor=0"], "schedule.start_factor=0: expected more than 0"),
+        (["schedule=multi_step", "schedule.milestones=[3,0]"], "expected at least 1 at position 2"),
+        (["schedule=multi_step", "schedule.milestones=[]"], "expected at least 1 values"),
+        (["schedule=multi_step", "schedule.gamma=0"], "schedule.gamma=0: expected more than 0"),
+        (
+            ["schedule=cosine", "schedule._target_=torch.optim.Adam"],
+            "schedule._target_=torch.optim.Adam: expected a kind of LRScheduler",
+        ),
+        (["optimizer._target_=torch.optim.lr_scheduler.LinearLR"], "expected a kind of Optimizer"),
+        (
+            [
+                *("schedule=cosine", "~schedule.T_max", "~schedule.eta_min"),
+                "schedule._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
+            ],
+            "schedule: ReduceLROnPlateau.step() missing 1 required positional argument: 'metrics'",
+        ),
+    ],
+)
+def test_schedules_that_cannot_work(words: list[str], message: str) -> None:
+    assert message in refusal(*words)
+
+
+@pytest.mark.parametrize("word", ["optimizer=sgd", "optimizer.lr=0.1", "+optimizer.foreach=true", "schedule=cosine"])
+def test_words_about_the_optimizer_of_a_model_without_one_are_refused(word: str) -> None:
+    group = word.lstrip("+").split("=")[0].split(".")[0]
+    with pytest.raises(UsageError) as caught:
+        config.check(config.compose("train", ["model=gmm", word]))
+    assert str(caught.value) == f"'{word}': GMM is fitted without gradients and has no {group}; leave the word out"
 
 
 def test_messages_name_the_file_and_line_of_a_value(toy: Path) -> None:
@@ -474,6 +520,6 @@ def test_composing_needs_no_torch() -> None:
 
 
 def test_every_group_has_options() -> None:
-    for group in ("model", "dataset", "optimizer", "accelerator", "callbacks"):
+    for group in ("model", "dataset", "optimizer", "schedule", "accelerator", "callbacks"):
         assert options(group), group
     assert os.environ["GENLAB_CONFIG_DIR"]

@@ -1,6 +1,7 @@
 """Pictures while a model trains: samples, and reconstructions where the model has them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from genlab.datasets.batches import LabelledImages
-from genlab.models.base import Reconstructs, Samples
+from genlab.models.base import Corrupts, Reconstructs, Samples
 
 TILE = 56
 
@@ -24,6 +25,29 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     times = max(1, round(TILE / images.shape[2]))
     enlarged = images.float().clamp(-1, 1).repeat_interleave(times, 2).repeat_interleave(times, 3)
     return make_grid(enlarged, nrow=columns, normalize=True, value_range=(-1, 1), pad_value=0.5)
+
+
+def tiles_per_image(model: Any) -> int:
+    """Images that ``reconstructions`` gives for one: itself, the reconstruction, and the corrupted one between them."""
+    return 3 if isinstance(model, Corrupts) else 2
+
+
+def reconstructions(
+    model: Reconstructs, images: Tensor, batch_size: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Each image, followed by its corruption where the model undoes one, and by the reconstruction.
+
+    Shapes: ``(N, C, H, W)`` in [-1, 1] -> ``(tiles_per_image · N, C, H, W)``.
+
+    Args:
+        batch_size: images computed at a time; changes nothing.
+        generator: of a draw of the latents; None takes the most likely ones.
+    """
+    rows = [images]
+    if isinstance(model, Corrupts):
+        rows.append(model.corrupt(images, generator or torch.Generator().manual_seed(0)))
+    rows.append(torch.cat([model.decode(model.encode(part, generator)) for part in rows[-1].split(batch_size)]))
+    return torch.stack(rows, dim=1).flatten(0, 1)
 
 
 class SampleGrid(pl.Callback):
@@ -42,6 +66,7 @@ class SampleGrid(pl.Callback):
         self.every_n_epochs = every_n_epochs
         self.num_samples = num_samples
         self.last_picture: Path | None = None
+        """Of samples or, if the model draws none, of reconstructions."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -54,16 +79,19 @@ class SampleGrid(pl.Callback):
         """Writes one picture of each kind that the model can give; models of tables give none."""
         was_training = model.training
         model.eval()
+        pictures: list[Path] = []
         if isinstance(model, Samples):
             samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
             if samples.ndim == 4:
-                self.last_picture = self.write(trainer, samples, "samples", name, columns=8)
+                pictures.append(self.write(trainer, samples, "samples", name, columns=8))
         if isinstance(model, Reconstructs):
             batch = next(iter(trainer.datamodule.val_dataloader()), None)  # type: ignore[attr-defined]
             if isinstance(batch, LabelledImages):
-                images = batch.images[: self.num_samples // 2].to(model.device)
-                pairs = torch.stack([images, model.decode(model.encode(images))], dim=1).flatten(0, 1)
-                self.write(trainer, pairs, "reconstructions", name, columns=8)
+                tiles = tiles_per_image(model)
+                images = batch.images[: max(1, self.num_samples // tiles)].to(model.device)
+                shown = reconstructions(model, images, len(images))
+                pictures.append(self.write(trainer, shown, "reconstructions", name, columns=8 // tiles * tiles))
+        self.last_picture = pictures[0] if pictures else None
         model.train(was_training)
 
     def write(self, trainer: pl.Trainer, images: Tensor, kind: str, name: str, columns: int) -> Path:

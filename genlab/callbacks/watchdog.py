@@ -1,17 +1,24 @@
-"""Says where a value that is not finite came from."""
+"""Says where a value that is not finite came from, and that a training has collapsed."""
 
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from genlab.callbacks.exact_state import seed_torch
+from genlab.callbacks.progress import reported
 from genlab.errors import NumericError
+
+COLLAPSED = 0.1
+"""Nats an image, of all latents together, below which a posterior tells as good as nothing of the image."""
 
 
 class Watchdog(pl.Callback):
     """Adds to a NumericError the first bad layer, by running the failed step again with every layer watched.
+
+    Warns once if an epoch ends with a posterior that has collapsed to the prior, by the reported ``train/kl``.
 
     Args:
         seed: of the run; the step is run again with the same random numbers.
@@ -20,11 +27,22 @@ class Watchdog(pl.Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.batch: Any = None
+        self.has_warned = False
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         self.batch = batch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        kl = reported(pl_module).get("train/kl")
+        if kl is not None and kl < COLLAPSED and not self.has_warned:
+            self.has_warned = True
+            rank_zero_warn(
+                f"the posterior has collapsed: after epoch {trainer.current_epoch} its KL divergence from the prior is "
+                f"{kl:.2g} nats an image, of all latents together, so that the latents say nothing of the image\n"
+                "train with a smaller model.beta, or with model.kl_warmup_epochs or model.free_bits"
+            )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, NumericError):

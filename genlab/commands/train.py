@@ -28,6 +28,7 @@ def main(
     model: Settings,
     dataset: Settings,
     optimizer: Settings,
+    schedule: Settings,
     accelerator: Settings,
 ) -> None:
     """Trains; the other arguments are in ``composed`` too, and stand here for their types.

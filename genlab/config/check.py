@@ -4,67 +4,18 @@ import importlib
 import importlib.util
 import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from genlab.config.compose import Composed
 from genlab.config.devices import check_devices
 from genlab.config.places import find, options
+from genlab.config.ranges import GIVEN, OURS, ranges
 from genlab.config.suggest import nearest
 from genlab.config.targets import SPECIAL, build, constructor_hints, resolve_target
 from genlab.config.values import check_value, shown
 from genlab.config.where import where_set
+from genlab.config.words import key_of
 from genlab.errors import GenlabError, UsageError
-
-OURS = (
-    *("accelerator", "devices", "num_nodes", "strategy", "precision", "callbacks", "logger", "plugins", "profiler"),
-    *("default_root_dir", "use_distributed_sampler", "enable_model_summary", "enable_checkpointing", "inference_mode"),
-    *("reload_dataloaders_every_n_epochs", "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches"),
-    *(
-        "barebones",
-        "fast_dev_run",
-        "overfit_batches",
-        "val_check_interval",
-        "sync_batchnorm",
-        "min_epochs",
-        "min_steps",
-    ),
-)
-"""Arguments of Lightning's Trainer that are other keys of ours, or that manual optimization and exact resume forbid."""
-
-
-def ranges() -> dict[str, dict[str, Any]]:
-    """Types where the class that owns a value does not say them itself, by node."""
-    from pydantic import Field
-
-    count, some = Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]
-    part = Annotated[float, Field(ge=0, le=1)]
-    some_part = Annotated[float, Field(gt=0, le=1)]
-    unit = Annotated[float, Field(ge=0, lt=1)]
-    return {
-        "trainer": {
-            "max_epochs": Annotated[int, Field(ge=-1)],
-            "max_steps": Annotated[int, Field(ge=-1)],
-            "max_time": Annotated[str, Field(pattern=r"^\d\d:\d\d:\d\d:\d\d$")] | None,
-            "log_every_n_steps": some,
-            "check_val_every_n_epoch": some,
-            "limit_train_batches": some | some_part,
-            "limit_val_batches": count | part,
-            "num_sanity_val_steps": count,
-            "enable_progress_bar": bool,
-        },
-        "checkpoint": {
-            "every_n_minutes": Annotated[float, Field(gt=0)],
-            "every_n_epochs": some,
-            "keep": count,
-        },
-        "accelerator": {
-            "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps"],
-            "devices": Literal["auto"] | int | list[int],
-            "num_nodes": some,
-            "strategy": Literal["auto", "ddp_find_unused_parameters_true"] | dict[str, Any],
-        },
-        "optimizer": {"lr": Annotated[float, Field(gt=0)], "alpha": unit, "rho": unit},
-    }
 
 
 def check(composed: Composed) -> None:
@@ -94,8 +45,9 @@ class Check:
             return  # nothing is built, and torch takes seconds
         if "model" in self.config and "dataset" in self.config:
             self.fit(self.target("model"), self.target("dataset"))
-        for key in ("optimizer", "dataset", "trainer", "model"):
-            if key in self.config:
+            self.learns_by_gradients(self.target("model"))
+        for key in ("optimizer", "schedule", "dataset", "trainer", "model"):
+            if key in self.config and not (key == "schedule" and self.config[key] == {}):
                 self.node(self.config[key], key, kind(key))
         for name, node in (self.config.get("callbacks") or {}).items():
             self.node(node, f"callbacks.{name}", kind("callbacks"))
@@ -155,31 +107,28 @@ class Check:
     def node(self, node: Any, key: str, wanted: type, partial: bool | None = None) -> type:
         """A map with a ``_target_``: the class, its arguments and their values."""
         target = self.target(key, node, wanted)
-        is_factory = issubclass(target, kind("optimizer"))
+        factory = next((name for name in GIVEN if issubclass(target, kind(name))), None)
         if partial is None:
-            partial = is_factory
+            partial = factory is not None
         if bool(node.get("_partial_", False)) is not partial or node.get("_partial_", False) not in (True, False):
             raise UsageError(f"{key}._partial_: expected {str(partial).lower()}{self.where(key)}")
-        self.arguments(node, key, target, is_factory)
-        if is_factory:
-            self.optimizer(node, key)
+        self.arguments(node, key, target, factory)
+        if factory is not None:
+            self.factory(node, key, factory)
         return target
 
-    def arguments(self, node: Mapping[str, Any], key: str, target: type, is_factory: bool) -> None:
+    def arguments(self, node: Mapping[str, Any], key: str, target: type, factory: str | None) -> None:
         parameters = inspect.signature(target).parameters
         hints = constructor_hints(target)
-        own = self.ranges.get("optimizer" if is_factory else key, {})
+        own = self.ranges.get(factory or key, {})
+        given = OURS if key == "trainer" else GIVEN[factory] if factory is not None else ()
         for name, value in node.items():
             inside = f"{key}.{name}"
             if name in SPECIAL:
                 continue
             takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-            if (
-                (name not in parameters and not takes_any)
-                or (key == "trainer" and name in OURS)
-                or (is_factory and name == "params")
-            ):
-                known = [known for known in parameters if known not in (OURS if key == "trainer" else ("params",))]
+            if (name not in parameters and not takes_any) or name in given:
+                known = [known for known in parameters if known not in given]
                 raise UsageError(
                     f"no key '{inside}' in {target.__name__}{nearest(str(name), known)}\nit has: "
                     f"{', '.join(known)}{self.where(inside)}"
@@ -190,7 +139,7 @@ class Check:
             for name, parameter in parameters.items()
             if parameter.default is parameter.empty
             and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-            and not (is_factory and name == "params")
+            and name not in given
         ]
         required += [name for name in self.ranges.get(key, {}) if key == "trainer"]
         for name in required:
@@ -207,12 +156,18 @@ class Check:
         else:
             check_value(value, hint, key, self.where)
 
-    def optimizer(self, node: Mapping[str, Any], key: str) -> None:
-        """torch's own check of an optimizer's values, on one weight that is thrown away."""
+    def factory(self, node: Mapping[str, Any], key: str, factory: str) -> None:
+        """torch's own check of an optimizer's or a schedule's values, on one weight that is thrown away."""
         import torch
 
+        from genlab.callbacks.schedule import advance
+
+        weights = [torch.nn.Parameter(torch.zeros(1))]
         try:
-            build(node, key)([torch.nn.Parameter(torch.zeros(1))])
+            if factory == "optimizer":
+                build(node, key)(weights)
+            else:
+                advance(build(node, key)(torch.optim.SGD(weights, lr=1)), 1)
         except GenlabError:
             raise
         except (ValueError, TypeError, RuntimeError, AssertionError) as error:
@@ -244,6 +199,16 @@ class Check:
                     if "verflow" in str(error):
                         raise UsageError(f"{name}: a number is too large for any computer") from error
                     # A constructor may need what tensors without memory lack; it is called in earnest later.
+
+    def learns_by_gradients(self, model: type) -> None:
+        """A model without an optimizer has no use for words about one."""
+        if "optimizer" in inspect.signature(model).parameters:
+            return
+        for word in self.composed.words:
+            if (group := key_of(word).split(".")[0]) in GIVEN:
+                raise UsageError(
+                    f"'{word}': {model.__name__} is fitted without gradients and has no {group}; leave the word out"
+                )
 
     def fit(self, model: Any, dataset: Any) -> None:
         """Whether the model eats what the data set serves."""
@@ -278,6 +243,7 @@ def kind(key: str) -> Any:
         "model": ("genlab.models.base", "GenerativeModel"),
         "dataset": ("genlab.datasets.base", "Dataset"),
         "optimizer": ("torch.optim", "Optimizer"),
+        "schedule": ("torch.optim.lr_scheduler", "LRScheduler"),
         "trainer": ("pytorch_lightning", "Trainer"),
         "callbacks": ("pytorch_lightning", "Callback"),
         "accelerator.strategy": ("pytorch_lightning.strategies", "Strategy"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from genlab.errors import UsageError
 
-GROUPS = ("model", "experiment", "dataset", "optimizer", "accelerator", "callbacks")
+GROUPS = ("model", "experiment", "dataset", "optimizer", "schedule", "accelerator", "callbacks")
 
 
 def config_dir() -> Path:

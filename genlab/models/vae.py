@@ -4,69 +4,66 @@ Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014, arXiv:1312.6114.
 """
 
 import math
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from genlab.datasets.batches import LabelledImages
+from genlab.losses.variational import (
+    bernoulli_log_likelihood,
+    binary,
+    discretized_logistic_log_likelihood,
+    draws_for,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    importance_weighted_bound,
+)
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from genlab.networks.mlp import mlp
 
+ROWS = 1000
+"""Latents decoded at a time in the importance-weighted bound: 1,000 rows of 784 pixels stay in a processor's cache."""
 
-class Encoder(nn.Module):
-    """q(z|x): a Gaussian with diagonal covariance (appendix C.2, equation 12).
-
-    Shapes: ``(N, C, H, W)`` in [0, 1] -> mean ``(N, latent_dim)``, log_std ``(N, latent_dim)``.
-    """
-
-    def __init__(self, num_pixels: int, latent_dim: int, hidden_dim: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(num_pixels, hidden_dim)
-        self.latent = nn.Linear(hidden_dim, 2 * latent_dim)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.latent(functional.relu(self.hidden(images.flatten(1)))).chunk(2, dim=1)
-        return mean, log_std
-
-
-class Decoder(nn.Module):
-    """p(x|z): an independent Bernoulli distribution for each pixel (appendix C.1, equation 11).
-
-    Shapes: ``(N, latent_dim)`` -> logits ``(N, C, H, W)``.
-    """
-
-    def __init__(self, latent_dim: int, hidden_dim: int, image_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.image_shape = image_shape
-        self.hidden = nn.Linear(latent_dim, hidden_dim)
-        self.pixels = nn.Linear(hidden_dim, math.prod(image_shape))
-
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.pixels(functional.relu(self.hidden(latent))).unflatten(1, self.image_shape)
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class VAE(GenerativeModel):
     """An encoder and a decoder, trained together on a lower bound of the likelihood.
 
-    Images are made binary anew each time they are seen: a pixel is 1 with its grey value as the probability. All
-    likelihoods are those of such images, in nats an image.
+    All likelihoods are in nats an image; bounds that are reported are the paper's, whatever ``beta``, ``free_bits`` and
+    ``kl_warmup_epochs`` made of them in training.
 
     Args:
         image_shape: ``(C, H, W)``.
         latent_dim: length of the latent vector z (paper: 2 to 200).
-        hidden_dim: units of the one hidden layer of each network (paper: 500 for MNIST).
+        network: of encoder and decoder.
+        hidden_dims: units of each hidden layer of the encoder (``mlp``; paper: one layer of 500 for MNIST), or channels
+            of each of its convolutions with stride 2 (``convolutional``); the decoder mirrors it.
+        activation: of the hidden layers (paper: tanh).
+        decoder_distribution: p(x|z), for each pixel independently. ``bernoulli``: images are made binary anew each time
+            they are seen, a pixel is 1 with its grey value as the probability, and likelihoods are those of such
+            images. ``gaussian``: densities of pixels in [-1, 1]. ``discretized_logistic``: probabilities of levels.
+        num_levels: grey levels of a pixel that ``discretized_logistic`` tells apart, 256 for 8 bits.
+        beta: weight of the KL divergence in training (paper: 1; Higgins et al., 2017, "beta-VAE": 4 for faces).
+        free_bits: nats of each latent, in the mean over a process's share of the batch, that training does not penalize
+            (Kingma et al., 2016, arXiv:1606.04934, equation 15; paper: 0).
+        kl_warmup_epochs: epochs in which the weight of the divergence grows from 0 to ``beta`` (Sønderby et al., 2016,
+            arXiv:1602.02282, section 2.3; paper: 0).
         optimizer: called once, for both networks (paper: Adagrad, lr 0.01, 0.02 or 0.1).
 
     Differs from the paper:
         - ReLU instead of tanh, Adam instead of Adagrad, no weight decay, batches of 128 instead of 100: as most later
           code has it.
-        - The encoder gives log σ, not log σ²; the bound is the same.
-        - No Gaussian decoder, which the paper has for continuous data (Frey Face).
+        - The Gaussian decoder learns one variance for all pixels, not one for each from z, which has no bound where a
+          pixel never changes.
         - PyTorch's initial weights, uniform by fan-in, instead of N(0, 0.01).
         - Binary images are drawn anew each epoch, as later papers do it (Burda et al., 2016, section 5,
           arXiv:1509.00519), so the encoder cannot learn one drawing by heart.
+        - Convolutions, the discretized logistic distribution (Kingma et al., 2016, with one scale for all pixels) and
+          the weights of the divergence came later.
     """
 
     batch_type = LabelledImages
@@ -76,118 +73,162 @@ class VAE(GenerativeModel):
         self,
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         latent_dim: PositiveInt,
-        hidden_dim: PositiveInt,
+        network: Literal["mlp", "convolutional"],
+        hidden_dims: Annotated[tuple[PositiveInt, ...], Field(min_length=1)],
+        activation: Literal["relu", "tanh"],
+        decoder_distribution: Literal["bernoulli", "gaussian", "discretized_logistic"],
+        num_levels: Annotated[int, Field(ge=2)],
+        beta: NonNegativeFloat,
+        free_bits: NonNegativeFloat,
+        kl_warmup_epochs: NonNegativeInt,
         optimizer: OptimizerFactory,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.encoder = Encoder(math.prod(image_shape), latent_dim, hidden_dim)
-        self.decoder = Decoder(latent_dim, hidden_dim, image_shape)
+        self.decoder_distribution = decoder_distribution
+        self.num_levels = num_levels
+        self.beta = beta
+        self.free_bits = free_bits
+        self.kl_warmup_epochs = kl_warmup_epochs
         self.optimizer = optimizer
+        self.encoder: nn.Module
+        self.decoder: nn.Module
+        kind, num_pixels = ACTIVATIONS[activation], math.prod(image_shape)
+        if network == "mlp":
+            self.encoder = nn.Sequential(nn.Flatten(), *mlp(num_pixels, *hidden_dims, 2 * latent_dim, activation=kind))
+            pixels = mlp(latent_dim, *reversed(hidden_dims), num_pixels, activation=kind)
+            self.decoder = nn.Sequential(*pixels, nn.Unflatten(1, image_shape))
+        else:
+            self.encoder = ConvolutionalEncoder(image_shape, hidden_dims, 2 * latent_dim, kind)
+            self.decoder = ConvolutionalDecoder(latent_dim, hidden_dims, image_shape, kind)
+        if decoder_distribution != "bernoulli":
+            # log of the standard deviation, or of the logistic distribution's scale; a tenth of the range at first
+            self.log_scale = nn.Parameter(torch.tensor(math.log(0.2)))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer(self.parameters())
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         num_images = len(batch.images)
-        images = binary(batch.images, self.draw(torch.rand, num_images, *batch.images.shape[1:]))
-        noise = self.draw(torch.randn, num_images, self.latent_dim)
-        reconstruction, kl = self.bound(images, noise)
-        loss = reconstruction.mean() + kl.mean()
-        self.descend(self.optimizers(), loss, "negative_elbo")
-        self.report(negative_elbo=loss, reconstruction=reconstruction.mean(), kl=kl.mean())
+        images = self.visible(batch.images, self.draw(torch.rand, num_images, *batch.images.shape[1:]))
+        reconstruction, kl = self.bound(images, self.draw(torch.randn, num_images, self.latent_dim))
+        reconstruction, kl = reconstruction.mean(), kl.mean(0)
+        penalty = self.kl_weight() * kl.clamp(min=self.free_bits).sum()
+        self.descend(self.optimizers(), reconstruction + penalty, "negative_elbo")
+        kl = kl.sum()
+        self.report(negative_elbo=reconstruction + kl, reconstruction=reconstruction, kl=kl)
+
+    def kl_weight(self) -> float:
+        """``beta``, or the part of it that the warm-up has come to."""
+        if not self.kl_warmup_epochs:
+            return self.beta
+        warm = self.kl_warmup_epochs * self.trainer.num_training_batches
+        return self.beta * min(1.0, self.trainer.global_step / warm)
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
         elbo = self.elbo(batch.images)
         self.log("val/elbo", elbo.mean(), batch_size=len(elbo), sync_dist=True)
 
-    def bound(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The two terms of the negative bound (equation 10, with L = 1), each ``(N,)`` nats.
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), each ``(N, latent_dim)``, of images in [0, 1]: appendix C.2, equation 12."""
+        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        # Under autocast: bf16 is too coarse for the divergence.
+        return mean.to(images.dtype), log_variance.to(images.dtype)
+
+    def log_likelihood(self, logits: Tensor, images: Tensor) -> Tensor:
+        """log p(x|z), ``(N,)`` nats: appendix C.
 
         Args:
-            images: ``(N, C, H, W)``, 0 or 1.
+            logits: ``(N, C, H, W)`` of the decoder; their sigmoid is the mean of a pixel between black and white.
+            images: the same shape, in [0, 1].
+        """
+        if self.decoder_distribution == "bernoulli":
+            return bernoulli_log_likelihood(logits, images).flatten(1).sum(1)
+        mean, targets = logits.sigmoid() * 2 - 1, images * 2 - 1
+        if self.decoder_distribution == "gaussian":
+            return gaussian_log_likelihood(mean, 2 * self.log_scale, targets).flatten(1).sum(1)
+        likelihood = discretized_logistic_log_likelihood(mean, self.log_scale, targets, self.num_levels)
+        return likelihood.flatten(1).sum(1)
+
+    def bound(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The two terms of the negative bound (equation 10, with L = 1): ``(N,)``, and ``(N, latent_dim)``, in nats.
+
+        Args:
+            images: ``(N, C, H, W)`` in [0, 1], binary for ``bernoulli``.
             noise: ``(N, latent_dim)`` from N(0, 1), the epsilon of equation 10.
         """
-        # Under autocast: bf16 is too coarse for the divergence.
-        mean, log_std = (part.to(noise.dtype) for part in self.encoder(images))
-        logits = self.decoder(mean + log_std.exp() * noise)
-        reconstruction = functional.binary_cross_entropy_with_logits(logits, images, reduction="none")
-        # Appendix B: the divergence of q(z|x) from the prior N(0, I), in closed form.
-        kl = 0.5 * (mean.square() + (2 * log_std).exp() - 1) - log_std
-        return reconstruction.flatten(1).sum(1), kl.sum(1)
+        mean, log_variance = self.posterior(images)
+        latent = mean + (0.5 * log_variance).exp() * noise
+        kl = gaussian_kl(mean[..., None], log_variance[..., None])
+        return -self.log_likelihood(self.decoder(latent), images), kl
 
     def elbo(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The lower bound of log p(x) with one draw of z for each image, ``(N,)`` nats.
 
         Args:
-            images: ``(N, C, H, W)`` in [-1, 1]; made binary here.
+            images: ``(N, C, H, W)`` in [-1, 1]; made binary here for ``bernoulli``.
         """
-        draws = [self.draw_for(image, 1, generator) for image in images]
-        binary_images, noise = (torch.stack(column) for column in zip(*draws, strict=True))
-        reconstruction, kl = self.bound(binary_images, noise[:, 0])
-        return -reconstruction - kl
+        uniform, noise = draws_for(images, 1, self.latent_dim, generator)
+        reconstruction, kl = self.bound(self.visible(images, uniform), noise[:, 0])
+        return -reconstruction - kl.sum(1)
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
         """The importance-weighted bound with k draws of z (Burda et al., 2016, equation 8), ``(N,)`` nats.
 
         Args:
-            images: ``(N, C, H, W)`` in [-1, 1]; made binary here.
+            images: ``(N, C, H, W)`` in [-1, 1]; made binary here for ``bernoulli``.
         """
         bounds = []
-        for image in images:
-            image, noise = self.draw_for(image, k, generator)
-            mean, log_std = self.encoder(image[None])
-            latent = mean + log_std.exp() * noise
-            logits = self.decoder(latent)
-            # log p(x|z) = sum of x·logit - log(1 + e^logit); log p(z)/q(z|x) from the two Gaussians.
-            log_likelihood = logits.flatten(1) @ image.flatten() - functional.softplus(logits).flatten(1).sum(1)
-            log_ratio = 0.5 * (noise.square() - latent.square()).sum(1) + log_std.sum()
-            bounds.append(torch.logsumexp(log_likelihood + log_ratio, dim=0) - math.log(k))
-        return torch.stack(bounds)
+        for part in images.split(max(1, ROWS // k)):
+            uniform, noise = draws_for(part, k, self.latent_dim, generator)
+            visible = self.visible(part, uniform)
+            posterior = self.posterior(visible)
+            log_weights = [self.log_weights(visible, posterior, some) for some in noise.split(ROWS, dim=1)]
+            bounds.append(importance_weighted_bound(torch.cat(log_weights, dim=1)))
+        return torch.cat(bounds)
 
-    def draw_for(self, image: Tensor, k: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """One image ``(C, H, W)`` made binary, and k rows of noise.
+    def log_weights(self, images: Tensor, posterior: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+        """log of p(x, z) / q(z|x) for each draw of z, ``(N, k)`` nats; noise is ``(N, k, latent_dim)``."""
+        mean, log_variance = posterior
+        latent = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+        repeated = images.repeat_interleave(noise.shape[1], dim=0)
+        log_likelihood = self.log_likelihood(self.decoder(latent.flatten(0, 1)), repeated).view(noise.shape[:2])
+        # log of p(z) / q(z|x), from the two Gaussians.
+        return log_likelihood + 0.5 * ((noise.square() - latent.square()).sum(2) + log_variance.sum(1)[:, None])
 
-        Drawn image by image, and noise from a generator of its own: neither the batch nor k nor ``latent_dim`` changes
-        the binary images, so all bounds of a seed are of the same ones.
-        """
-        uniform = torch.rand(image.shape, generator=generator)
-        own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        noise = torch.randn(k, self.latent_dim, generator=own)
-        return binary(image, uniform.to(image.device)), noise.to(image.device)
+    def visible(self, images: Tensor, uniform: Tensor) -> Tensor:
+        """What the likelihoods are of: images in [-1, 1] brought to [0, 1] and, for ``bernoulli``, made binary."""
+        return binary(images, uniform) if self.decoder_distribution == "bernoulli" else (images + 1) / 2
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
         return row_by_row(num_samples, lambda: torch.randn(self.latent_dim, generator=generator)).to(self.device)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The probability of a white pixel, scaled from [0, 1] to [-1, 1]: ``(N, C, H, W)``."""
+        """The mean of p(x|z) in [-1, 1], for ``bernoulli`` the probability of white: ``(N, C, H, W)``."""
         return self.decoder(latent).sigmoid() * 2 - 1
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The mean of q(z|x) or, with a generator, one draw of it for each image: ``(N, latent_dim)``."""
-        mean, log_std = self.encoder((images + 1) / 2)
+        mean, log_variance = self.posterior((images + 1) / 2)
         if generator is None:
             return mean
         noise = row_by_row(len(images), lambda: torch.randn(self.latent_dim, generator=generator))
-        return mean + log_std.exp() * noise.to(mean.device)
+        return mean + (0.5 * log_variance).exp() * noise.to(mean.device)
 
     def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Each pixel -1 or 1, drawn with the probability that ``decode`` gives."""
-        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator))
-        return binary(mean, uniform.to(mean.device)) * 2 - 1
+        """Pixels drawn from p(x|z), given the mean that ``decode`` gives; all in [-1, 1], beyond which none is left."""
+        if self.decoder_distribution == "gaussian":
+            noise = row_by_row(len(mean), lambda: torch.randn(mean.shape[1:], generator=generator)).to(mean.device)
+            return (mean + self.log_scale.exp() * noise).clamp(-1, 1)
+        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator)).to(mean.device)
+        if self.decoder_distribution == "bernoulli":
+            return binary(mean, uniform) * 2 - 1
+        # The level nearest to a draw of the logistic distribution, by its inverse distribution function.
+        drawn = mean + self.log_scale.exp() * uniform.logit(eps=1e-7)
+        steps = (self.num_levels - 1) / 2
+        return ((drawn.clamp(-1, 1) + 1) * steps).round() / steps - 1
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        """Probabilities of white pixels for latents of the prior, ``(num_samples, C, H, W)`` in [-1, 1]."""
+        """The means of p(x|z) for latents of the prior, ``(num_samples, C, H, W)`` in [-1, 1]."""
         return self.decode(self.draw_latent(num_samples, generator))
-
-
-def binary(images: Tensor, uniform: Tensor) -> Tensor:
-    """Draws 1 with the probability ``(images + 1) / 2``, else 0.
-
-    Shapes:
-        images: any, in [-1, 1].
-        uniform: the same shape, in [0, 1).
-    """
-    # 1 where images > 2·uniform - 1. A comparison would hide NaN in the data; clamp lets it through.
-    return torch.sub(images, uniform, alpha=2).add_(1).mul_(1e30).clamp_(0, 1)

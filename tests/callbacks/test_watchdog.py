@@ -1,12 +1,16 @@
-"""A value that is not finite is traced to where it first arises."""
+"""A value that is not finite is traced to where it first arises, and a collapse is told once."""
 
+import warnings
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from genlab.callbacks.watchdog import first_bad
+from genlab.callbacks.watchdog import Watchdog, first_bad
+from genlab.models.base import GenerativeModel
 
 
 class Items(NamedTuple):
@@ -47,3 +51,25 @@ def test_then_the_first_layer_whose_output_is_bad() -> None:
 
 def test_else_the_loss() -> None:
     assert "arise in the loss itself" in first_bad(Chain(), Items(torch.ones(1, 2)))
+
+
+def end_of_epoch(watchdog: Watchdog, **values: float) -> None:
+    model = GenerativeModel()
+    model.reported = {f"train/{name}": value for name, value in values.items()}
+    watchdog.on_train_epoch_end(SimpleNamespace(current_epoch=3), model)  # type: ignore[arg-type]
+
+
+def test_a_posterior_without_divergence_has_collapsed_and_is_told_once() -> None:
+    watchdog = Watchdog(0)
+    with pytest.warns(UserWarning, match=r"after epoch 3 its KL divergence from the prior is 0\.0021 nats an image"):
+        end_of_epoch(watchdog, kl=0.00213)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        end_of_epoch(watchdog, kl=0.002)
+
+
+def test_a_posterior_that_tells_something_has_not() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        end_of_epoch(Watchdog(0), kl=1.5)
+        end_of_epoch(Watchdog(0), lower_bound=-3.0)
