@@ -61,7 +61,7 @@ def ranges() -> dict[str, dict[str, Any]]:
             "start_factor": some_part,
             "end_factor": part,
             "total_iters": count,
-            "milestones": Annotated[list[some], Field(min_length=1)],
+            "milestones": Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)],
             "gamma": Annotated[float, Field(gt=0)],
         },
     }

@@ -25,10 +25,13 @@ SAMPLE_STEPS = 200
 class DenoisingAutoencoder(GenerativeModel):
     """An autoencoder that sees corrupted images and must give back clean ones.
 
-    The cost is the cross entropy of clean pixels in [0, 1], in nats an image. To corrupt an image and draw its pixels
-    from the reconstruction, over and over, is a Markov chain whose distribution comes to that of the images as the
-    reconstruction comes to the true one: Bengio et al., "Generalized Denoising Auto-Encoders as Generative Models",
-    NIPS 2013, arXiv:1305.6663, theorem 1. Samples are the ends of such chains.
+    The cost is the cross entropy of clean pixels in [0, 1], in nats an image.
+
+    To corrupt an image and draw its pixels from the reconstruction, over and over, is a Markov chain whose distribution
+    comes to that of the images as the reconstruction comes to the true one: Bengio et al., "Generalized Denoising
+    Auto-Encoders as Generative Models", NIPS 2013, arXiv:1305.6663, theorem 1. Samples are the ends of such chains.
+    Their pixels are black or white, so training makes images binary anew each time they are seen, a pixel white with
+    its grey value as the probability.
 
     Args:
         image_shape: ``(C, H, W)``.
@@ -45,8 +48,8 @@ class DenoisingAutoencoder(GenerativeModel):
 
     Differs from the paper:
         - One autoencoder, trained for what it restores; the paper stacks several as a start for classifiers.
-        - Each pixel is corrupted independently, instead of a fixed number of them; ``salt_and_pepper`` by default, from
-          which the chain of Bengio et al. starts more easily than from masking.
+        - Each pixel is corrupted independently, instead of a fixed number of them.
+        - Grey values are made binary in training, which the chain of Bengio et al. needs.
         - Rectified units and Adam; encoder and decoder have weights of their own.
     """
 
@@ -78,8 +81,9 @@ class DenoisingAutoencoder(GenerativeModel):
         return self.optimizer(self.parameters())
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
-        noise = self.draw(self.noise, *batch.images.shape)
-        reconstruction = self.reconstruction_cost(batch.images, self.corrupted(batch.images, noise)).mean()
+        images = binary(batch.images, self.draw(torch.rand, *batch.images.shape)) * 2 - 1
+        seen = self.corrupted(images, self.draw(self.noise, *images.shape))
+        reconstruction = self.reconstruction_cost(images, seen).mean()
         self.descend(self.optimizers(), reconstruction, "reconstruction")
         self.report(reconstruction=reconstruction)
 

@@ -132,7 +132,7 @@ class RBM(GenerativeModel):
         """The sum over all pixels of log p(pixel | all others), estimated from one pixel of each image.
 
         Besag, "Statistical Analysis of Non-Lattice Data", The Statistician 24(3), 1975, doi:10.2307/2987782. It needs
-        no Z, and so it can be watched; it is above the likelihood wherever pixels depend on each other.
+        no Z, so it can be watched while a model trains; it is no estimate of the likelihood.
 
         Shapes:
             visible: ``(N, num_visible)``, 0 or 1.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from genlab.datasets.base import Dataset
@@ -156,9 +156,6 @@ class VIGMM(GenerativeModel):
         return (self.mixture.weights[self.best] >= ACTIVE_WEIGHT).sum()
 
     def on_train_end(self) -> None:
-        rank_zero_info(
-            f"{self.num_clusters} of {self.mixture.means.shape[1]} components have at least 1 % of the weight"
-        )
         change = self.em.changes[int(self.best)].item()
         if change >= self.em.tol:
             by = f"{change:.3g}" if change < 1e300 else "an unknown number of"
