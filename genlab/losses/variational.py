@@ -45,7 +45,7 @@ def bernoulli_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    return -functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").neg_()
 
 
 def discretized_logistic_log_likelihood(mean: Tensor, log_scale: Tensor, targets: Tensor, num_levels: int) -> Tensor:

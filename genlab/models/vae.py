@@ -111,11 +111,12 @@ class VAE(GenerativeModel):
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         num_images = len(batch.images)
         images = self.visible(batch.images, self.draw(torch.rand, num_images, *batch.images.shape[1:]))
-        reconstruction, kl = self.bound(images, self.draw(torch.randn, num_images, self.latent_dim))
-        reconstruction, kl = reconstruction.mean(), kl.mean(0)
-        penalty = self.kl_weight() * kl.clamp(min=self.free_bits).sum()
-        self.descend(self.optimizers(), reconstruction + penalty, "negative_elbo")
-        kl = kl.sum()
+        noise = self.draw(torch.randn, num_images, self.latent_dim)
+        posterior = self.posterior(images)
+        reconstruction = self.reconstruction(images, posterior, noise).mean()
+        kl = gaussian_kl(*posterior).mean()
+        penalty = self.penalized(*posterior) if self.free_bits else kl
+        self.descend(self.optimizers(), reconstruction + self.kl_weight() * penalty, "negative_elbo")
         self.report(negative_elbo=reconstruction + kl, reconstruction=reconstruction, kl=kl)
 
     def kl_weight(self) -> float:
@@ -124,6 +125,11 @@ class VAE(GenerativeModel):
             return self.beta
         warm = self.kl_warmup_epochs * self.trainer.num_training_batches
         return self.beta * min(1.0, self.trainer.global_step / warm)
+
+    def penalized(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """The mean divergence with at least ``free_bits`` for each latent, a scalar."""
+        of_each_latent = gaussian_kl(mean.T, log_variance.T) / len(mean)
+        return of_each_latent.clamp(min=self.free_bits).sum()
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
         elbo = self.elbo(batch.images)
@@ -150,17 +156,20 @@ class VAE(GenerativeModel):
         likelihood = discretized_logistic_log_likelihood(mean, self.log_scale, targets, self.num_levels)
         return likelihood.flatten(1).sum(1)
 
+    def reconstruction(self, images: Tensor, posterior: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+        """-log p(x|z) for one draw of z, ``(N,)`` nats."""
+        mean, log_variance = posterior
+        return -self.log_likelihood(self.decoder(mean + (0.5 * log_variance).exp() * noise), images)
+
     def bound(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The two terms of the negative bound (equation 10, with L = 1): ``(N,)``, and ``(N, latent_dim)``, in nats.
+        """The two terms of the negative bound (equation 10, with L = 1), each ``(N,)`` nats.
 
         Args:
             images: ``(N, C, H, W)`` in [0, 1], binary for ``bernoulli``.
             noise: ``(N, latent_dim)`` from N(0, 1), the epsilon of equation 10.
         """
-        mean, log_variance = self.posterior(images)
-        latent = mean + (0.5 * log_variance).exp() * noise
-        kl = gaussian_kl(mean[..., None], log_variance[..., None])
-        return -self.log_likelihood(self.decoder(latent), images), kl
+        posterior = self.posterior(images)
+        return self.reconstruction(images, posterior, noise), gaussian_kl(*posterior)
 
     def elbo(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The lower bound of log p(x) with one draw of z for each image, ``(N,)`` nats.
@@ -170,7 +179,7 @@ class VAE(GenerativeModel):
         """
         uniform, noise = draws_for(images, 1, self.latent_dim, generator)
         reconstruction, kl = self.bound(self.visible(images, uniform), noise[:, 0])
-        return -reconstruction - kl.sum(1)
+        return -reconstruction - kl
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
         """The importance-weighted bound with k draws of z (Burda et al., 2016, equation 8), ``(N,)`` nats.
