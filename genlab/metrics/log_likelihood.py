@@ -30,6 +30,6 @@ def measure(evaluation: Evaluation) -> list[Score]:
     model, generator = evaluation.model, evaluation.generator()
     energies = torch.cat([model.free_energy(model.draw_visible(batch, generator)) for batch in batches])
     constant, about = log_partition(model, evaluation.generator())
-    how |= {"seed": evaluation.seed, "log_partition": about["by"]}
+    how |= {"seed": evaluation.seed, "log_partition": about["method"]}
     log_likelihood = mean_score("log_likelihood", -energies.cpu().double() - constant, how)
     return [log_likelihood, Score("log_partition", constant, {"unit": "nats"} | about)]

@@ -49,11 +49,11 @@ def log_partition(model: HasFreeEnergy, generator: torch.Generator) -> tuple[flo
         for tensor in (model.weight, model.visible_bias, model.hidden_bias, model.base_bias)
     )
     if len(hidden_bias) <= MOST_ENUMERATED:
-        return enumerated(weight, visible_bias, hidden_bias), {"by": "exact", "num_states": 2 ** len(hidden_bias)}
+        return enumerated(weight, visible_bias, hidden_bias), {"method": "exact", "num_states": 2 ** len(hidden_bias)}
     schedule = paper_schedule()
     log_weights = annealed(weight, visible_bias, hidden_bias, base_bias, schedule, NUM_CHAINS, generator)
     value, standard_error = estimate(log_weights)
-    how = {"by": "ais", "num_chains": NUM_CHAINS, "num_temperatures": len(schedule)}
+    how = {"method": "ais", "num_chains": NUM_CHAINS, "num_temperatures": len(schedule)}
     return value, how | {"standard_error": standard_error}
 
 

@@ -36,7 +36,7 @@ class Autoencoder(GenerativeModel):
         - The recipe has one layer of 300 rectified units, 784-300-784, as courses begin with. The paper's own networks
           are ``hidden_dims=[1000,500,250] latent_dim=30 latent_activation=linear``, and 2 latents for its figure 3.
         - Rectified instead of logistic units and the initial weights of He et al. (2015) make the paper's pretraining,
-          layer by layer, needless; RMSProp instead of conjugate gradients.
+          layer by layer, needless; Adam instead of conjugate gradients.
         - Convolutions came later.
     """
 

@@ -84,7 +84,7 @@ def test_the_probabilities_of_all_images_of_a_machine_add_up_to_one() -> None:
     assert math.fsum(math.exp(value) for value in values) == pytest.approx(1, rel=1e-6)
     (first, constant), *_ = scores
     assert (first.name, constant.name) == ("log_likelihood", "log_partition")
-    assert first.how["log_partition"] == constant.how["by"] == "exact"
+    assert first.how["log_partition"] == constant.how["method"] == "exact"
     assert constant.how["num_states"] == 8
 
 
