@@ -35,7 +35,7 @@ from genlab.run import Run
 from genlab.training import build_model, fit, keep_freed_memory, prepare, resolve_threads
 
 VAE_STEPS = 200
-VAE_WORDS = ("model=vae", "model.hidden_dim=400", "model.latent_dim=20", f"trainer.limit_train_batches={VAE_STEPS}")
+VAE_WORDS = ("model=vae", "model.hidden_dims=[400]", "model.latent_dim=20", f"trainer.limit_train_batches={VAE_STEPS}")
 DCGAN_WORDS = ("model=dcgan", "dataset.data_shape=[1,64,64]", "model.width=64", "dataset.batch_size=64")
 DCGAN_STEPS = 8
 

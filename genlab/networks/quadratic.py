@@ -16,9 +16,9 @@ BLOCK = 4
 """Products of so many columns with all later ones are computed at once."""
 CHUNK_NUMBERS = 2**18
 """Features computed at a time: 1 or 2 MB."""
-CANCELLING = 1000.0
+CANCELLING = 100.0
 """The squared distance of a mean from the centre of the data, in its own standard deviations, up to which products of
-float32 features are exact to 1e-4 nats."""
+float32 features are exact to 1e-5 nats."""
 
 
 class Moments(NamedTuple):

@@ -20,13 +20,14 @@ from genlab.errors import UsageError
 from genlab.run import load_model
 
 SMALL = ("iwae_images=2", "iwae_k=3", "num_samples=40")
-ALL = ["class_coverage", "elbo", "frechet_distance", "iwae", "kernel_distance", "log_likelihood"]
+ALL = ["accuracy", "active_units", "class_coverage", "elbo", "frechet_distance", "iwae", "kernel_distance"]
+ALL += ["log_likelihood", "reconstruction"]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate") / "a run"
-    trained(folder, short_config("vae", "dataset=fashion_mnist", "model.hidden_dim=16", "model.latent_dim=2"))
+    trained(folder, short_config("vae", "dataset=fashion_mnist", "model.hidden_dims=[16]", "model.latent_dim=2"))
     return folder
 
 
@@ -223,7 +224,7 @@ def test_what_is_no_run_is_refused(capsys: Capture) -> None:
 
 def test_data_that_no_embedded_network_knows_have_no_distance(capsys: Capture, tmp_path: Path) -> None:
     folder = tmp_path / "digits"
-    trained(folder, short_config("vae", "dataset=optdigits", "model.hidden_dim=4"))
+    trained(folder, short_config("vae", "dataset=optdigits", "model.hidden_dims=[4]"))
     found = report(capsys, folder)
     assert set(found["metrics"]) == {"elbo", "iwae_3"}
     advice = (
