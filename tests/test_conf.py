@@ -11,6 +11,7 @@ import yaml
 from genlab import config
 from genlab.config.places import GROUPS, commands, config_dir, options
 from genlab.config.yaml_files import check_files, keys_of
+from genlab.errors import UsageError
 
 GIVEN = {"image_folder": ["dataset.path=FOLDER"], "vector_file": ["dataset.path=FILE"]}
 """What a data set of the user's own needs besides its name."""

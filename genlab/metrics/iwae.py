@@ -19,9 +19,10 @@ def measure(evaluation: Evaluation) -> list[Score]:
     """``iwae_<k>``: the mean over ``iwae_images`` held-out images, ``iwae_k`` draws of the latent for each."""
     assert isinstance(evaluation.model, BoundsLikelihood)
     k, generator, items = evaluation.iwae_k, evaluation.generator(), evaluation.items(evaluation.iwae_images)
-    bounds = [
-        evaluation.model.iwae(images, k, generator)
-        for images in evaluation.batches(items, max(1, evaluation.batch_size // k), "importance-weighted bound")
-    ]
+    # Filled in place: a tensor kept of each batch would lie among the large ones that are freed, and memory would grow.
+    bounds, done = torch.empty(len(items), dtype=torch.float64), 0
+    for images in evaluation.batches(items, max(1, evaluation.batch_size // k), "importance-weighted bound"):
+        bounds[done : done + len(images)] = evaluation.model.iwae(images, k, generator)
+        done += len(images)
     how = {"unit": "nats an image", "split": evaluation.held_out[0], "num_images": len(items)}
-    return [mean_score(f"iwae_{k}", torch.cat(bounds), how | {"draws": k, "seed": evaluation.seed})]
+    return [mean_score(f"iwae_{k}", bounds, how | {"draws": k, "seed": evaluation.seed})]
