@@ -117,9 +117,9 @@ class IWAE(GenerativeModel):
         mean, log_variance = posterior
         latent = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
         log_ratio = 0.5 * ((noise.square() - latent.square()).sum(2) + log_variance.sum(1)[:, None])
-        return self.log_likelihood(images, latent) + log_ratio
+        return self.log_likelihood_given_latent(images, latent) + log_ratio
 
-    def log_likelihood(self, images: Tensor, latent: Tensor) -> Tensor:
+    def log_likelihood_given_latent(self, images: Tensor, latent: Tensor) -> Tensor:
         """log p(x|z), ``(N, k)`` nats: of ``(N, C, H, W)`` binary images, for ``(N, k, latent_dim)`` latents."""
         logits = self.decoder(latent)
         # The sum of x·logit - log(1 + e^logit), which does not repeat the images for each draw.
@@ -140,7 +140,7 @@ class IWAE(GenerativeModel):
         images = binary(images, uniform)
         mean, log_variance = self.posterior(images)
         latent = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
-        return self.log_likelihood(images, latent)[:, 0] - gaussian_kl(mean, log_variance)
+        return self.log_likelihood_given_latent(images, latent)[:, 0] - gaussian_kl(mean, log_variance)
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
         """The importance-weighted bound with k draws of z (equation 8), ``(N,)`` nats.

@@ -141,7 +141,7 @@ class VAE(GenerativeModel):
         # Under autocast: bf16 is too coarse for the divergence.
         return mean.to(images.dtype), log_variance.to(images.dtype)
 
-    def log_likelihood(self, logits: Tensor, images: Tensor) -> Tensor:
+    def log_likelihood_given_latent(self, logits: Tensor, images: Tensor) -> Tensor:
         """log p(x|z), ``(N,)`` nats: appendix C.
 
         Args:
@@ -159,7 +159,7 @@ class VAE(GenerativeModel):
     def reconstruction(self, images: Tensor, posterior: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
         """-log p(x|z) for one draw of z, ``(N,)`` nats."""
         mean, log_variance = posterior
-        return -self.log_likelihood(self.decoder(mean + (0.5 * log_variance).exp() * noise), images)
+        return -self.log_likelihood_given_latent(self.decoder(mean + (0.5 * log_variance).exp() * noise), images)
 
     def bound(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The two terms of the negative bound (equation 10, with L = 1), each ``(N,)`` nats.
@@ -201,7 +201,9 @@ class VAE(GenerativeModel):
         mean, log_variance = posterior
         latent = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
         repeated = images.repeat_interleave(noise.shape[1], dim=0)
-        log_likelihood = self.log_likelihood(self.decoder(latent.flatten(0, 1)), repeated).view(noise.shape[:2])
+        log_likelihood = self.log_likelihood_given_latent(self.decoder(latent.flatten(0, 1)), repeated).view(
+            noise.shape[:2]
+        )
         # log of p(z) / q(z|x), from the two Gaussians.
         return log_likelihood + 0.5 * ((noise.square() - latent.square()).sum(2) + log_variance.sum(1)[:, None])
 

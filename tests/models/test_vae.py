@@ -62,7 +62,9 @@ def exact_log_likelihood(vae: VAE, images: Tensor) -> Tensor:
     latent = torch.linspace(-10, 10, 4001, dtype=torch.float64)
     logits = vae.double().decoder(latent[:, None])
     visible = (images.double() + 1) / 2
-    log_joint = torch.stack([vae.log_likelihood(logits, image.expand_as(logits)) for image in visible], dim=1)
+    log_joint = torch.stack(
+        [vae.log_likelihood_given_latent(logits, image.expand_as(logits)) for image in visible], dim=1
+    )
     log_joint += Normal(0.0, 1.0).log_prob(latent)[:, None]
     return torch.logsumexp(log_joint, 0) + math.log(20 / 4000)
 
