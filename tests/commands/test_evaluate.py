@@ -226,7 +226,7 @@ def test_data_that_no_embedded_network_knows_have_no_distance(capsys: Capture, t
     folder = tmp_path / "digits"
     trained(folder, short_config("vae", "dataset=optdigits", "model.hidden_dims=[4]"))
     found = report(capsys, folder)
-    assert set(found["metrics"]) == {"elbo", "iwae_3"}
+    assert set(found["metrics"]) == {"active_units", "elbo", "iwae_3"}
     advice = (
         "no embedded network knows the images of 'optdigits': name one, features=digit or fashion, or a file of "
         "weights, features=FILE"
