@@ -68,6 +68,7 @@ class ExactState(pl.Callback):
         checkpoint["genlab"] = stamp(self.config, dataset.fingerprint()) | {
             "step": trainer.global_step,
             "batches": trainer.num_training_batches,
+            "should_stop": trainer.should_stop,
             "metrics": reported(pl_module) | validated(trainer),
         }
 

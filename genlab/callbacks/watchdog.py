@@ -39,7 +39,7 @@ class Watchdog(pl.Callback):
         if kl is not None and kl < COLLAPSED and not self.has_warned:
             self.has_warned = True
             rank_zero_warn(
-                f"the posterior has collapsed: after epoch {trainer.current_epoch} its KL divergence from the prior is "
+                f"the posterior has collapsed: after step {trainer.global_step} its KL divergence from the prior is "
                 f"{kl:.2g} nats an image, of all latents together, so that the latents say nothing of the image\n"
                 "train with a smaller model.beta, or with model.kl_warmup_epochs or model.free_bits"
             )

@@ -82,7 +82,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     if path is not None:
         about = load_checkpoint(path)["genlab"]
         step = about["step"]
-    if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, old, config)):
+    if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, about, old, config)):
         if about is not None and run.status["state"] != "finished" and is_main_process():
             # It was killed between its last checkpoint and its report.
             conclude(run, config, Board(run, None), about["metrics"], step, None)
@@ -120,6 +120,7 @@ def is_complete(config: dict[str, Any], about: dict[str, Any] | None) -> bool:
     return (epochs != -1 and about["step"] >= epochs * about["batches"]) or (steps != -1 and about["step"] >= steps)
 
 
-def has_stopped_by_itself(run: Run, old: dict[str, Any], new: dict[str, Any]) -> bool:
+def has_stopped_by_itself(run: Run, about: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether it converged or its time was over, and no budget was raised."""
-    return run.status["state"] == "finished" and all(old["trainer"][key] == new["trainer"][key] for key in BUDGET)
+    stopped = run.status["state"] == "finished" or (about is not None and about["should_stop"])
+    return stopped and all(old["trainer"][key] == new["trainer"][key] for key in BUDGET)

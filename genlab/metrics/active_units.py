@@ -31,4 +31,6 @@ def measure(evaluation: Evaluation) -> list[Score]:
     if len(items) < 2:
         return [Score("active_units", None, how | {"undefined": "there is 1 image of at least 2"})]
     variances = torch.cat(means).double().var(0)
+    if not variances.isfinite().all():
+        return [Score("active_units", None, how | {"undefined": "the mean of a posterior is not finite"})]
     return [Score("active_units", float((variances > THRESHOLD).sum()), how)]

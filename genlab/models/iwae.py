@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlab.datasets.batches import LabelledImages
+from genlab.datasets.statistics import mean_image
 from genlab.losses.variational import binary, draws_for, gaussian_kl, importance_weighted_bound
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.mlp import mlp
@@ -31,16 +32,16 @@ class IWAE(GenerativeModel):
         latent_dim: length of the latent vector (paper: 50, in the networks with one stochastic layer).
         hidden_dims: units of the encoder's hidden layers; the decoder mirrors it (paper: 200 and 200).
         num_draws: k, draws of the latent for each image (paper: 1, 5 and 50).
-        warmup_epochs: epochs in which k grows from 1 to ``num_draws`` by equal factors (paper: 0). Draws that are not
-            needed yet cost nothing: a run of given length sees three times as many images.
+        warmup_epochs: epochs in which k grows from 1 to ``num_draws`` by equal factors (paper: 0). What many draws cost
+            is spent at the end, where the tighter bound matters, so that a run of given time sees more images.
         backward: through ``all`` draws, as equation 14 has it, or through ``one`` of them, drawn with its normalized
             weight as the probability (end of section 3): the same gradient in the mean, three times as fast.
         optimizer: called once, for both networks (paper: Adam, lr 1e-3 falling to 1e-4, eps 1e-4, section 5).
 
     Differs from the paper:
-        - One stochastic layer, not two.
+        - One stochastic layer; the paper has two as well.
+        - A recipe for minutes: 75 passes instead of 3,280, batches of 100 instead of 20, a higher rate, and k grows.
         - The encoder gives log σ², where the authors' code gives log σ; the bound is the same.
-        - The biases of the pixels start at 0, where the authors' code starts them at the log odds of each pixel.
         - Trained on 55,000 images: 5,000 of the 60,000 are held out.
     """
 
@@ -74,6 +75,20 @@ class IWAE(GenerativeModel):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer(self.parameters())
+
+    def on_train_start(self) -> None:
+        if self.trainer.global_step == 0:
+            self.begin((mean_image(self.trainer.datamodule.sources["train"]) + 1) / 2)  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def begin(self, mean: Tensor) -> None:
+        """Each pixel starts as often white as in the training images, whose mean is ``(C, H, W)`` in [0, 1].
+
+        The authors' code has it so; without it the learning rate of the recipe is too large.
+        """
+        pixels = self.decoder[-1]
+        assert isinstance(pixels, nn.Linear)
+        pixels.bias.copy_(mean.clamp(0.001, 0.999).logit().flatten())
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         num_images = len(batch.images)

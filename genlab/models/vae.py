@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from genlab.datasets.batches import LabelledImages
+from genlab.datasets.statistics import mean_image
 from genlab.losses.variational import (
     bernoulli_log_likelihood,
     binary,
@@ -52,6 +53,8 @@ class VAE(GenerativeModel):
             (Kingma et al., 2016, arXiv:1606.04934, equation 15; paper: 0).
         kl_warmup_epochs: epochs in which the weight of the divergence grows from 0 to ``beta`` (Sønderby et al., 2016,
             arXiv:1602.02282, section 2.3; paper: 0).
+        pixel_bias: of the decoder's last layer at the start: ``zeros``, or the ``log_odds`` of the mean training image
+            (of its channels if convolutional), as Burda et al. have it.
         optimizer: called once, for both networks (paper: Adagrad, lr 0.01, 0.02 or 0.1).
 
     Differs from the paper:
@@ -81,6 +84,7 @@ class VAE(GenerativeModel):
         beta: NonNegativeFloat,
         free_bits: NonNegativeFloat,
         kl_warmup_epochs: NonNegativeInt,
+        pixel_bias: Literal["zeros", "log_odds"],
         optimizer: OptimizerFactory,
     ) -> None:
         super().__init__()
@@ -90,6 +94,7 @@ class VAE(GenerativeModel):
         self.beta = beta
         self.free_bits = free_bits
         self.kl_warmup_epochs = kl_warmup_epochs
+        self.pixel_bias = pixel_bias
         self.optimizer = optimizer
         self.encoder: nn.Module
         self.decoder: nn.Module
@@ -107,6 +112,18 @@ class VAE(GenerativeModel):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer(self.parameters())
+
+    def on_train_start(self) -> None:
+        if self.pixel_bias == "log_odds" and self.trainer.global_step == 0:
+            self.begin((mean_image(self.trainer.datamodule.sources["train"]) + 1) / 2)  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def begin(self, mean: Tensor) -> None:
+        """Pixels start as often white as in the training images, whose mean is ``(C, H, W)`` in [0, 1]."""
+        last = [layer for layer in self.decoder.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)][-1]
+        assert last.bias is not None
+        white = mean.flatten() if isinstance(last, nn.Linear) else mean.mean((1, 2))
+        last.bias.copy_(white.clamp(0.001, 0.999).logit())
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         num_images = len(batch.images)

@@ -56,12 +56,12 @@ def test_else_the_loss() -> None:
 def end_of_epoch(watchdog: Watchdog, **values: float) -> None:
     model = GenerativeModel()
     model.reported = {f"train/{name}": value for name, value in values.items()}
-    watchdog.on_train_epoch_end(SimpleNamespace(current_epoch=3), model)  # type: ignore[arg-type]
+    watchdog.on_train_epoch_end(SimpleNamespace(global_step=300), model)  # type: ignore[arg-type]
 
 
 def test_a_posterior_without_divergence_has_collapsed_and_is_told_once() -> None:
     watchdog = Watchdog(0)
-    with pytest.warns(UserWarning, match=r"after epoch 3 its KL divergence from the prior is 0\.0021 nats an image"):
+    with pytest.warns(UserWarning, match=r"after step 300 its KL divergence from the prior is 0\.0021 nats an image"):
         end_of_epoch(watchdog, kl=0.00213)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -66,7 +66,11 @@ def test_all_that_applies_is_measured_and_told(capsys: Capture, copy: Path) -> N
     }
     assert found["how"].keys() == found["metrics"].keys()
     assert all(isinstance(value, int | float) for value in found["metrics"].values())
-    assert found["left_out"] == {"log_likelihood": "VAE cannot compute its likelihood"}
+    assert found["left_out"] == {
+        "accuracy": "VAE does not classify",
+        "log_likelihood": "VAE cannot compute its likelihood",
+        "reconstruction": "VAE has no cost of its reconstructions",
+    }
     assert {key: found[key] for key in ("run", "model", "dataset", "checkpoint", "step")} == {
         "run": str(copy),
         "model": "VAE",
@@ -161,10 +165,12 @@ def test_one_sample_is_undefined_and_not_nan(capsys: Capture, copy: Path) -> Non
 def test_weights_that_are_not_finite_give_no_number(capsys: Capture, copy: Path) -> None:
     path = copy / "checkpoints" / "last.ckpt"
     state = load(path)
-    state["state_dict"]["decoder.2.bias"][:] = float("nan")
+    for name in ("encoder.3.bias", "decoder.2.bias"):
+        state["state_dict"][name][:] = float("nan")
     save(state, path)
     found = report(capsys, copy)
     assert set(found["metrics"].values()) == {None}
+    assert found["how"]["active_units"]["undefined"] == "the mean of a posterior is not finite"
     assert found["how"]["elbo"]["undefined"] == "2000 of 2000 values are not finite"
     assert found["how"]["classes_in_40"]["undefined"] == "the features of 40 of 40 samples are not finite"
 

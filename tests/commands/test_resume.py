@@ -114,6 +114,22 @@ def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 9
 
 
+def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
+    words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=8", "run_dir=run"]
+    assert genlab(*words, folder=tmp_path)[0] == 0
+    run = Run(tmp_path / "run")
+    before = contents(run.folder)
+    (run.folder / "metrics.json").unlink()
+    run.write_status(state="running")
+    code, output = genlab("resume", "run", folder=tmp_path)
+    assert code == 0
+    assert "already complete, after step 16" in output
+    after = contents(run.folder)
+    assert after["metrics.json"] == before["metrics.json"]
+    assert after["checkpoints/last.ckpt"] == before["checkpoints/last.ckpt"]
+    assert run.status["state"] == "finished"
+
+
 @pytest.mark.parametrize(
     "word",
     [

@@ -62,6 +62,14 @@ def test_the_weights_begin_as_glorot_has_them() -> None:
             assert not layer.bias.any()
 
 
+@torch.no_grad()
+def test_it_begins_with_the_mean_image() -> None:
+    model, mean = small(latent_dim=3), torch.rand(1, 3, 2)
+    model.begin(mean)
+    nn.init.zeros_(model.decoder[-1].weight)
+    torch.testing.assert_close(model.sample(2), (mean * 2 - 1).expand(2, 1, 3, 2))
+
+
 def test_the_papers_schedule_has_8_stages_and_3280_passes() -> None:
     config = compose("train", ["+experiment=iwae_paper"]).config
     stages = [3**i for i in range(8)]

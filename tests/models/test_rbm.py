@@ -93,7 +93,7 @@ def test_the_pseudo_likelihood_is_the_sum_of_the_conditionals() -> None:
 
 
 def test_the_gradient_is_the_difference_of_two_correlations() -> None:
-    """Hinton, 2002, equation 16: that of data minus that of the model's draws, through which no gradient flows."""
+    """That of data minus that of the model's draws, through which no gradient flows."""
     model = small("data")
     data, drawn = states(4)[:9], states(4)[3:10]
     (model.free_energy(data).mean() - model.free_energy(drawn).mean()).backward()

@@ -21,6 +21,7 @@ from genlab.training import build_model
 def vae_of(latent_dim: int, image_shape: tuple[int, int, int] = (1, 3, 2), **changes: Any) -> VAE:
     settings: dict[str, Any] = {"network": "mlp", "hidden_dims": (8,), "activation": "relu", "num_levels": 4}
     settings |= {"decoder_distribution": "bernoulli", "beta": 1.0, "free_bits": 0.0, "kl_warmup_epochs": 0}
+    settings |= {"pixel_bias": "zeros"}
     return VAE(image_shape, latent_dim, optimizer=torch.optim.Adam, **(settings | changes))
 
 
@@ -92,6 +93,30 @@ def test_the_convolutional_networks_take_images_of_any_sides(image_shape: tuple[
     assert vae.encode(images).shape == (3, 5)
     assert vae.sample(2).shape == (2, *image_shape)
     assert vae.elbo(images).shape == (3,)
+
+
+@torch.no_grad()
+def test_a_fully_connected_decoder_begins_with_the_mean_image() -> None:
+    vae, mean = vae_of(3), torch.rand(1, 3, 2)
+    vae.begin(mean)
+    nn.init.zeros_(vae.decoder[-2].weight)
+    torch.testing.assert_close(vae.sample(2), (mean * 2 - 1).expand(2, 1, 3, 2))
+
+
+@torch.no_grad()
+def test_a_convolutional_decoder_begins_with_the_mean_of_each_channel() -> None:
+    vae, mean = vae_of(3, (3, 9, 8), network="convolutional", hidden_dims=(4, 6)), torch.rand(3, 9, 8)
+    vae.begin(mean)
+    nn.init.zeros_(vae.decoder.convolutions[-1].weight)
+    torch.testing.assert_close(vae.sample(2), (mean.mean((1, 2)) * 2 - 1).view(3, 1, 1).expand(2, 3, 9, 8))
+
+
+@pytest.mark.parametrize(("pixel_bias", "begins"), [("zeros", False), ("log_odds", True)])
+def test_the_mean_image_is_taken_only_where_it_is_asked_for(tmp_path, pixel_bias: str, begins: bool) -> None:
+    words = ["trainer.max_steps=1", "optimizer.lr=1e-9", f"model.pixel_bias={pixel_bias}"]
+    weights = trained(tmp_path / "run", short_config("vae", *words))["state_dict"]
+    border = weights["decoder.2.bias"][:28]  # the first row of MNIST is always black
+    assert bool((border < -6).all()) is begins
 
 
 def test_the_two_terms_are_those_of_the_paper() -> None:
