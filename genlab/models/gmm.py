@@ -40,7 +40,7 @@ class GMM(GenerativeModel):
     the likelihood of the parameters that are kept, and BIC and AIC are exactly theirs.
 
     Likelihoods are densities of the items as the data set gives them, images in [-1, 1], in nats an item. Sums and
-    parameters are float64; products of float32 items are in float32 where that is exact to 1e-5 nats.
+    parameters are float64; log densities of float32 items are in float32 where that is exact to 1e-4 nats.
 
     Args:
         data_shape: of an item, which is flattened to D numbers.

@@ -15,10 +15,13 @@ Covariance = Literal["full", "tied", "diag", "spherical"]
 BLOCK = 4
 """Products of so many columns with all later ones are computed at once."""
 CHUNK_NUMBERS = 2**18
-"""Features computed at a time: 1 or 2 MB."""
-CANCELLING = 100.0
-"""The squared distance of a mean from the centre of the data, in its own standard deviations, up to which products of
-float32 features are exact to 1e-5 nats."""
+"""The most features computed at a time: 1 or 2 MB."""
+CANCELLING = 1000.0
+"""The squared distance of a mean from the centre of the data, in its own standard deviations, up to which float32 gives
+a log density to 1e-4 nats."""
+TILE = 64
+"""The log densities of a multiple of so many items are computed at once. In arrays of other sizes the place of an item
+decides how its sums are rounded, and the order of the data and the number of processes would show."""
 
 
 class Moments(NamedTuple):
@@ -98,15 +101,15 @@ class Quadratic:
         return Moments(sums[..., -1], sums[..., self.num_seconds : -1], second)
 
     def chunks(self, items: Tensor) -> tuple[Tensor, ...]:
-        return items.split(max(32, CHUNK_NUMBERS // self.size))
+        return items.split(TILE * max(1, CHUNK_NUMBERS // self.size // TILE))
 
 
 class Expectation(nn.Module):
     """What the E-step sums over a pass, for R groups of K components: restarts, or classes.
 
     All sums are float64, and of items from which ``offset`` was subtracted, so that nothing cancels however far from 0
-    the data lie. The features of a chunk are in the precision of the coefficients (see ``rounded``). The sums of two
-    shares of the data add up to those of both.
+    the data lie. Log densities are in the precision of the coefficients (see ``rounded``). The sums of two shares of
+    the data add up to those of both.
 
     Shapes:
         offset: ``(D,)``.
@@ -159,25 +162,28 @@ class Expectation(nn.Module):
     def add_chunk(self, items: Tensor, coefficients: Tensor, groups: Tensor | None) -> None:
         """A part of what ``add`` is given."""
         num_groups, num_components, size = coefficients.shape
-        features = self.features((items - self.offset).to(coefficients.dtype))
+        count = len(items)
+        padded = nn.functional.pad((items - self.offset).to(coefficients.dtype), (0, 0, 0, -count % TILE))
+        features = self.features(padded)
         log_joint = (coefficients.flatten(0, 1) @ features).unflatten(0, (num_groups, num_components))
         most = log_joint.amax(1, keepdim=True)
         responsibilities = (log_joint - most).to(items.dtype).exp_()
         total = responsibilities.sum(1, keepdim=True)
         responsibilities /= total
-        log_normalizers = (most + total.log())[:, 0]
+        responsibilities = responsibilities[..., :count]
+        log_normalizers = (most + total.log())[:, 0, :count]
         if groups is not None:
             is_member = torch.arange(num_groups, device=groups.device)[:, None] == groups
             responsibilities *= is_member[:, None]
             log_normalizers = torch.where(is_member, log_normalizers, 0)
             self.num_items += is_member.sum(1)
         else:
-            self.num_items += len(items)
+            self.num_items += count
         self.log_normalizers += log_normalizers.sum(1, dtype=torch.float64)
-        self.sums.view(-1, size).add_(responsibilities.flatten(0, 1).to(coefficients.dtype) @ features.T)
+        self.sums.view(-1, size).add_(responsibilities.flatten(0, 1).double() @ features[:, :count].T.double())
 
     def rounded(self, coefficients: Tensor, means: Tensor) -> Tensor:
-        """The coefficients in float32 if that is exact enough, which is three times as fast; else as they are.
+        """The coefficients in float32 if that is exact enough, which is faster; else as they are.
 
         A log density is a small difference of large numbers where a mean is many of its standard deviations away from
         the centre of all data.
