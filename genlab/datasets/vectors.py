@@ -19,6 +19,8 @@ from genlab.datasets.layout import nearest_folder
 from genlab.datasets.loader import Chosen, Source
 from genlab.errors import DataError, UsageError
 
+MAPPED_ROWS = 2048
+"""Rows read through one mapping of a file."""
 BLOCK_ROWS = 65_536
 """Rows of a file on disk that are checked at a time."""
 
@@ -61,9 +63,9 @@ class VectorsOnDisk:
             rows = chosen.items * self.stride
         else:
             rows = chosen.items + (chosen.items // (self.stride - 1) + 1 if self.stride else 0)
-        # Mapped anew each time: pages of a mapping that stays would count as this process's memory.
-        table = np.load(self.path, mmap_mode="r")
-        return Vectors(torch.from_numpy(table[rows.numpy()].astype(np.float32)))
+        # Mapped anew for each part: pages of a mapping, and with each touched its neighbours, count as memory in use.
+        parts = [np.load(self.path, mmap_mode="r")[part.numpy()] for part in rows.split(MAPPED_ROWS)]
+        return Vectors(torch.from_numpy(np.concatenate(parts).astype(np.float32)))
 
 
 class VectorFile(Dataset):

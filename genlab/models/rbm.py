@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genlab.datasets.batches import LabelledImages
-from genlab.datasets.loader import Chosen, Source
+from genlab.datasets.loader import Source
+from genlab.datasets.statistics import SEEN, mean_image
 from genlab.losses.variational import binary, draws_for
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
-
-BASE_ITEMS = 10_000
-"""The most training images that the frequencies of white pixels are counted in."""
 
 
 class RBM(GenerativeModel):
@@ -94,11 +92,8 @@ class RBM(GenerativeModel):
 
         Draws from torch's generator, which all processes have seeded alike.
         """
-        chosen = torch.randperm(len(source))[:BASE_ITEMS].sort().values
-        counts = torch.zeros(len(self.base_bias), dtype=torch.float64)
-        for items in chosen.split(1000):
-            counts += (source.__getitems__(Chosen(-1, items)).images.flatten(1).double() + 1).sum(0) / 2
-        frequency = (counts + 1) / (len(chosen) + 2)  # Laplace's rule: no pixel is impossible
+        white, count = (mean_image(source).flatten().double() + 1) / 2, min(len(source), SEEN)
+        frequency = (count * white + 1) / (count + 2)  # Laplace's rule: no pixel is impossible
         self.base_bias.copy_(frequency.logit())
         self.visible_bias.copy_(self.base_bias)
         if self.fantasies is not None:
