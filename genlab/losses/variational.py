@@ -4,9 +4,11 @@ All are computed in the precision of what they are given.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -46,6 +48,39 @@ def bernoulli_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
         ValueError: the shapes differ.
     """
     return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").neg_()
+
+
+def joint_bernoulli_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
+    """The sum of ``bernoulli_log_likelihood`` over the last axis, several times as fast.
+
+    PyTorch computes log(1 + e^x) with a slow logarithm of each; here it is that of the product of some.
+
+    Shapes:
+        logits: ``(..., D)``.
+        targets: broadcast to that, in [0, 1]; the result is in their precision.
+        result: ``(...)``, at most 0.
+    """
+    return JointBernoulli.apply(logits.to(targets.dtype), targets)
+
+
+class JointBernoulli(torch.autograd.Function):
+    """``joint_bernoulli_log_likelihood`` and its gradient for the logits."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, targets)
+        size = logits.shape[-1]
+        group = max(divisor for divisor in range(1, 101) if size % divisor == 0)
+        # Each factor is between 1 and 2, so the product of 100 is finite in float32.
+        factors = logits.abs().neg_().exp_().add_(1).unflatten(-1, (size // group, group))
+        linear = torch.addcmul(logits.clamp(min=0), logits, targets, value=-1)
+        return -(linear.sum(-1) + factors.prod(-1).log_().sum(-1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        logits, targets = ctx.saved_tensors
+        return (targets - logits.sigmoid()).mul_(gradient[..., None]), None
 
 
 def discretized_logistic_log_likelihood(mean: Tensor, log_scale: Tensor, targets: Tensor, num_levels: int) -> Tensor:

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from genlab.datasets.batches import LabelledImages
-from genlab.losses.variational import bernoulli_log_likelihood
+from genlab.losses.variational import joint_bernoulli_log_likelihood
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.mirrored import LatentActivation, mirrored_networks
 
@@ -77,7 +77,7 @@ class Autoencoder(GenerativeModel):
             seen: what the encoder is given, of the same shape; None is the images.
         """
         logits = self.decoder(self.encode(images if seen is None else seen))
-        return -bernoulli_log_likelihood(logits, (images + 1) / 2).flatten(1).sum(1)
+        return -joint_bernoulli_log_likelihood(logits.flatten(1), (images.flatten(1) + 1) / 2)
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """``(N, latent_dim)``; nothing is drawn."""

@@ -14,7 +14,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from genlab.datasets.batches import LabelledImages
-from genlab.losses.variational import bernoulli_log_likelihood, binary
+from genlab.losses.variational import binary, joint_bernoulli_log_likelihood
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.mirrored import LatentActivation, mirrored_networks
 
@@ -100,7 +100,7 @@ class DenoisingAutoencoder(GenerativeModel):
             seen: what the encoder is given, of the same shape; None is the images, uncorrupted.
         """
         logits = self.decoder(self.encode(images if seen is None else seen))
-        return -bernoulli_log_likelihood(logits, (images + 1) / 2).flatten(1).sum(1)
+        return -joint_bernoulli_log_likelihood(logits.flatten(1), (images.flatten(1) + 1) / 2)
 
     @property
     def noise(self) -> Any:

@@ -9,11 +9,16 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn import functional
 
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.statistics import mean_image
-from genlab.losses.variational import binary, draws_for, gaussian_kl, importance_weighted_bound
+from genlab.losses.variational import (
+    binary,
+    draws_for,
+    gaussian_kl,
+    importance_weighted_bound,
+    joint_bernoulli_log_likelihood,
+)
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.mlp import mlp
 
@@ -136,9 +141,7 @@ class IWAE(GenerativeModel):
 
     def log_likelihood_given_latent(self, images: Tensor, latent: Tensor) -> Tensor:
         """log p(x|z), ``(N, k)`` nats: of ``(N, C, H, W)`` binary images, for ``(N, k, latent_dim)`` latents."""
-        logits = self.decoder(latent)
-        # The sum of x·logit - log(1 + e^logit), which does not repeat the images for each draw.
-        return (logits * images.flatten(1)[:, None]).sum(2) - functional.softplus(logits).sum(2)
+        return joint_bernoulli_log_likelihood(self.decoder(latent), images.flatten(1)[:, None])
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), each ``(N, latent_dim)``, of images in [0, 1]."""

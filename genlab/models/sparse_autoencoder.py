@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from genlab.datasets.batches import LabelledImages
-from genlab.losses.variational import bernoulli_log_likelihood
+from genlab.losses.variational import joint_bernoulli_log_likelihood
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.mirrored import LatentActivation, mirrored_networks
 
@@ -123,7 +123,7 @@ class SparseAutoencoder(GenerativeModel):
 
     def reconstruction(self, images: Tensor, latent: Tensor) -> Tensor:
         """Cross entropy of images in [-1, 1] and what the decoder makes of the latents, ``(N,)`` nats."""
-        return -bernoulli_log_likelihood(self.decoder(latent), (images + 1) / 2).flatten(1).sum(1)
+        return -joint_bernoulli_log_likelihood(self.decoder(latent).flatten(1), (images.flatten(1) + 1) / 2)
 
     def reconstruction_cost(self, images: Tensor, seen: Tensor | None = None) -> Tensor:
         """Cross entropy of images and what the decoder makes of them, ``(N,)`` nats, without the penalty.

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.statistics import mean_image
 from genlab.losses.variational import (
-    bernoulli_log_likelihood,
     binary,
     discretized_logistic_log_likelihood,
     draws_for,
     gaussian_kl,
     gaussian_log_likelihood,
     importance_weighted_bound,
+    joint_bernoulli_log_likelihood,
 )
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
@@ -166,7 +166,7 @@ class VAE(GenerativeModel):
             images: the same shape, in [0, 1].
         """
         if self.decoder_distribution == "bernoulli":
-            return bernoulli_log_likelihood(logits, images).flatten(1).sum(1)
+            return joint_bernoulli_log_likelihood(logits.flatten(1), images.flatten(1))
         mean, targets = logits.sigmoid() * 2 - 1, images * 2 - 1
         if self.decoder_distribution == "gaussian":
             return gaussian_log_likelihood(mean, 2 * self.log_scale, targets).flatten(1).sum(1)

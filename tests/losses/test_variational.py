@@ -1,5 +1,7 @@
 """Likelihoods, divergences and bounds, against torch.distributions, enumeration and closed forms."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from genlab.losses.variational import (
     gaussian_kl,
     gaussian_log_likelihood,
     importance_weighted_bound,
+    joint_bernoulli_log_likelihood,
 )
 
 
@@ -51,6 +54,26 @@ def test_bernoulli_log_likelihood_is_the_probability_at_any_odds() -> None:
     assert extreme.tolist() == [0, 0, -1000]
     with pytest.raises(ValueError, match="size"):
         bernoulli_log_likelihood(logits, targets[:2])
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 101, 784])
+def test_the_joint_likelihood_is_the_sum_and_so_is_its_gradient(size: int) -> None:
+    logits = (30 * numbers(3, 5, size)).requires_grad_()
+    targets = numbers(3, 1, size, seed=1).sigmoid()
+    slow = bernoulli_log_likelihood(logits, targets.expand_as(logits)).sum(-1)
+    fast = joint_bernoulli_log_likelihood(logits, targets)
+    torch.testing.assert_close(fast, slow, rtol=1e-12, atol=1e-12)
+    weights = numbers(3, 5, seed=2)
+    gradients = [torch.autograd.grad((bound * weights).sum(), logits)[0] for bound in (fast, slow)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+def test_the_joint_likelihood_in_float32_is_finite_at_even_odds_and_at_extreme_ones() -> None:
+    targets = (torch.arange(784) % 2).float()
+    even = joint_bernoulli_log_likelihood(torch.zeros(784), targets)
+    assert even.item() == pytest.approx(-784 * math.log(2), rel=1e-6)
+    assert joint_bernoulli_log_likelihood(2000 * targets - 1000, targets).item() == 0
+    assert joint_bernoulli_log_likelihood(1000 - 2000 * targets, targets).item() == -784_000
 
 
 @pytest.mark.parametrize("num_levels", [2, 17, 256])
