@@ -63,19 +63,6 @@ def test_unknown_groups_options_and_keys(word: str, message: str) -> None:
     assert len(done.stderr.splitlines()) < 10
 
 
-def test_answers_take_at_most_two_and_a_half_times_the_import_of_hydra() -> None:
-    def seconds(*command: str) -> float:
-        before = os.times()
-        subprocess.run([sys.executable, *command], capture_output=True, check=False)
-        after = os.times()
-        return after.children_user + after.children_system - before.children_user - before.children_system
-
-    program = "import sys; from genlab.cli import main; sys.exit(main())"
-    for words in (["--help"], ["train", "--help"], ["train", "model=nope"], ["train", "optimzer.lr=1"]):
-        ratios = [seconds("-c", program, *words) / seconds("-c", "import hydra") for _ in range(5)]
-        assert sorted(ratios)[2] <= 2.5, (words, ratios)
-
-
 def test_help_shows_groups_keys_defaults_and_comments() -> None:
     page = genlab("train", "--help").stdout
     for text in ("dataset ", "mnist", "accelerator ", "max_steps: -1  # batches", "precision: 32-true", "--config-dir"):

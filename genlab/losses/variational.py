@@ -19,7 +19,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
     Shapes:
         mean, log_variance: ``(..., D)``.
-        result: ``(...)``, at least 0.
+        result: ``(...)``, at least 0 but for rounding.
     """
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1)
 
@@ -138,7 +138,7 @@ def draws_for(images: Tensor, k: int, latent_dim: int, generator: torch.Generato
     """What the bounds of images are drawn with: uniform numbers for ``binary``, and noise for k latents of each.
 
     Drawn image by image, and noise from a generator of its own: neither the batch nor k nor ``latent_dim`` changes the
-    binary images, so all bounds of a seed are of the same ones.
+    binary images, so all bounds of a seed over the same images are of the same ones.
 
     Args:
         generator: on the CPU, whatever the device of the images; None is torch's own.

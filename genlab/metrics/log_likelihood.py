@@ -17,7 +17,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
     """``log_likelihood``: the mean of log p(x) over all held-out items.
 
     Nothing is drawn for a model that computes it. One that has a free energy is measured on binary images, those of
-    the bounds with the same seed; ``log_partition`` is then a second score, and ``standard_error`` that of the images
+    ``elbo`` with the same seed; ``log_partition`` is then a second score, and ``standard_error`` that of the images
     alone.
     """
     items = evaluation.items()

@@ -49,7 +49,8 @@ class BayesClassifier(GenerativeModel):
             in [0, 1] it is a quarter. Pixels that never change have no other variance.
 
     Differs from the paper:
-        - Covariances are divided by the number of images, not by one less: the likeliest ones.
+        - Each component has a covariance of its own, or each class one; in Hastie & Tibshirani all classes share one.
+          Variational mixtures are in neither.
         - Regularization, without which images with pixels that never change have no density.
     """
 

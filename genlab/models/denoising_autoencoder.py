@@ -50,7 +50,8 @@ class DenoisingAutoencoder(GenerativeModel):
         - One autoencoder, trained for what it restores; the paper stacks several as a start for classifiers. With a
           hidden layer of its own, its chains give clearer digits than without.
         - Each pixel is corrupted independently, instead of a fixed number of them.
-        - Grey values are made binary in training, which the chain of Bengio et al. needs.
+        - Grey values are made binary in training, which the chain of Bengio et al. needs. Costs of validation and
+          evaluation are of grey images, as those of other autoencoders.
         - Rectified units and Adam; encoder and decoder have weights of their own.
     """
 

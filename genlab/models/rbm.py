@@ -45,7 +45,7 @@ class RBM(GenerativeModel):
 
     Differs from the paper:
         - Persistent chains by default: after 12 epochs of MNIST the test log-likelihood is -97 nats, with CD-1 -140.
-        - The last hidden units enter by their probabilities: it is the free energy that is differentiated. This has
+        - Hidden units enter the update by their probabilities: it is the free energy that is differentiated. This has
           the mean of the paper's update, and less noise.
         - Visible biases start at the log-odds of each pixel (Hinton, "A Practical Guide to Training Restricted
           Boltzmann Machines", 2010, section 8).

@@ -43,20 +43,22 @@ class SparseAutoencoder(GenerativeModel):
 
     Args:
         image_shape: ``(C, H, W)``.
-        latent_dim: length of the latent vector, the units whose activity is penalized (notes: 25 for patches of 8x8).
+        latent_dim: length of the latent vector, the units whose activity is penalized (the notes' exercise: 25 for
+            patches of 8x8).
         network: of encoder and decoder.
         hidden_dims: units of each hidden layer of the encoder (``mlp``; notes: none), or channels of each of its
             convolutions with stride 2 (``convolutional``); the decoder mirrors it.
         latent_activation: of the latent vector (notes: sigmoid).
         penalty: ``l1``: on the absolute value of each activation; ``kl``: on the mean of each unit's activation over
             the batch, or a process's share of it, which takes ``sigmoid``.
-        weight: of the penalty (notes: 3, of ``kl``).
-        target_activation: the mean activation that ``kl`` asks of each unit (notes: 0.05).
+        weight: of the penalty (the exercise: 3, of ``kl``).
+        target_activation: the mean activation that ``kl`` asks of each unit (notes: 0.05; the exercise: 0.01).
         optimizer: called once, for both networks (notes: L-BFGS over all images).
 
     Differs from the paper:
         - The recipe has rectified units and the penalty on absolute values, so units that are off are exactly 0. That
-          of the notes is ``penalty=kl latent_activation=sigmoid weight=3``.
+          of the notes is ``penalty=kl latent_activation=sigmoid``, with ``weight=3 target_activation=0.01`` in their
+          exercise.
         - Smaller activations with larger weights of the decoder lower the penalty on absolute values as well: look at
           the share of active units.
         - Cross entropy instead of squared error, no weight decay, Adam; the mean activation is that of a batch.

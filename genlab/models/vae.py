@@ -48,7 +48,7 @@ class VAE(GenerativeModel):
             they are seen, a pixel is 1 with its grey value as the probability, and likelihoods are those of such
             images. ``gaussian``: densities of pixels in [-1, 1]. ``discretized_logistic``: probabilities of levels.
         num_levels: grey levels of a pixel that ``discretized_logistic`` tells apart, 256 for 8 bits.
-        beta: weight of the KL divergence in training (paper: 1; Higgins et al., 2017, "beta-VAE": 4 for faces).
+        beta: weight of the KL divergence in training (paper: 1; more makes a beta-VAE, Higgins et al., 2017).
         free_bits: nats of each latent, in the mean over a process's share of the batch, that training does not penalize
             (Kingma et al., 2016, arXiv:1606.04934, equation 15; paper: 0).
         kl_warmup_epochs: epochs in which the weight of the divergence grows from 0 to ``beta`` (Sønderby et al., 2016,
@@ -233,7 +233,7 @@ class VAE(GenerativeModel):
         return row_by_row(num_samples, lambda: torch.randn(self.latent_dim, generator=generator)).to(self.device)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """The mean of p(x|z) in [-1, 1], for ``bernoulli`` the probability of white: ``(N, C, H, W)``."""
+        """The middle of p(x|z) in [-1, 1]: its mean, for ``bernoulli`` the probability of white. ``(N, C, H, W)``."""
         return self.decoder(latent).sigmoid() * 2 - 1
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -34,7 +34,8 @@ class VIGMM(GenerativeModel):
     """A mixture of Gaussians that finds out how many components the data need; an epoch is one update of all.
 
     The bound is that of log p(all items), without constants; it never falls but by rounding and regularization. Its
-    priors and updates are scikit-learn's. Samples and likelihoods are those of the mixture of posterior means.
+    priors and updates are scikit-learn's. Samples and likelihoods are those of the mixture with the posterior
+    means of weights, means and precisions.
 
     Args:
         data_shape: of an item, which is flattened to D numbers.
@@ -52,7 +53,9 @@ class VIGMM(GenerativeModel):
         - Means and covariances have a normal and a Wishart distribution (Bishop), not just any exponential family.
         - The prior of means and covariances comes from the data, as in scikit-learn: their mean with a precision of
           1, and their covariance with D degrees of freedom.
-        - Log-likelihoods are of one mixture of posterior means, not of the posterior predictive (Student t) mixture.
+        - Log-likelihoods are of that one mixture, not of the posterior predictive mixture (of Student's t).
+        - The last stick has a posterior as the others have, and weights are divided by their sum, as in scikit-learn;
+          in the paper it takes all that is left. The concentration is given, and has no prior of its own.
     """
 
     batch_type = Vectors | LabelledImages
@@ -176,7 +179,7 @@ class VIGMM(GenerativeModel):
         self.em.load_state(checkpoint["em"], pass_is_complete, self.trainer.global_rank, self.trainer.world_size)
 
     def log_likelihood(self, items: Tensor) -> Tensor:
-        """log p(x) of the mixture of posterior means, ``(N, *data_shape)`` -> ``(N,)`` nats."""
+        """log p(x) of the mixture of posterior means and precisions, ``(N, *data_shape)`` -> ``(N,)`` nats."""
         return self.mixture.predictive_log_joint(items.flatten(1))[self.best].logsumexp(0)
 
     def responsibilities(self, items: Tensor) -> Tensor:

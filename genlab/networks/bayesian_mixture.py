@@ -14,8 +14,8 @@ from genlab.networks.quadratic import Covariance, Quadratic, log_gaussian, withi
 class BayesianMixture(GaussianMixture):
     """R mixtures of K Gaussians, fitted by variational Bayes (Bishop 2006, section 10.2; Blei & Jordan 2006).
 
-    ``means`` and ``covariances`` are the means of the posteriors, as in scikit-learn, whose priors, updates and bound
-    these are.
+    ``means`` are those of the posteriors, ``covariances`` the inverse of the posterior means of the precisions, as in
+    scikit-learn, whose priors, updates and bound these are.
 
     Args:
         weights_prior: of the weights: a symmetric ``dirichlet``, or a Dirichlet ``process`` cut off at K sticks.
@@ -59,7 +59,7 @@ class BayesianMixture(GaussianMixture):
         self.prior_covariances[group] = covariance.mean() if self.covariance == "spherical" else covariance
 
     def predictive_log_joint(self, items: Tensor) -> Tensor:
-        """log of weight times density with the means of the posteriors, ``(N, D)`` -> ``(R, K, N)`` nats."""
+        """log of weight times density of ``means`` and ``covariances``, ``(N, D)`` -> ``(R, K, N)`` nats."""
         return self.expectation.log_joint(items, super().coefficients())
 
     def start(self, group: int, points: Tensor, how: str) -> None:

@@ -58,7 +58,7 @@ class EM(nn.Module, Generic[MixtureT]):
         if self.coefficients is None:
             self.coefficients = self.mixture.coefficients()
             if items.dtype == torch.float32:
-                self.coefficients = expectation.rounded(self.coefficients, self.mixture.means)
+                self.coefficients = expectation.rounded(self.coefficients, self.mixture.means, self.mixture.covariances)
         expectation.add(items, self.coefficients, groups)
 
     def end_pass(self, add_up: Callable[[Tensor], Tensor]) -> Tensor:

@@ -68,10 +68,11 @@ class GaussianMixture(nn.Module):
         num_components = self.means.shape[1]
         if how == "k-means":
             _, nearest = k_means(points, num_components)
-            member = nn.functional.one_hot(nearest, num_components).T.double()[None]
+            member = nn.functional.one_hot(nearest, num_components).double()
             features = self.expectation.features
-            sums = torch.cat([features(part - points.mean(0)) for part in features.chunks(points)], dim=1)
-            counts, means, covariances = within(features.moments(member @ sums.T), self.covariance)
+            parts = zip(features.chunks(points - points.mean(0)), features.chunks(member), strict=True)
+            sums = torch.stack([own.T @ features(part).T for part, own in parts]).sum(0)
+            counts, means, covariances = within(features.moments(sums[None]), self.covariance)
             self.weights[group] = counts[0] / counts.sum()
             self.means[group] = means[0] + points.mean(0)
             self.covariances[group] = covariances[0] + self.regularization * self.identity

@@ -21,7 +21,8 @@ def mirrored_networks(
 ) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder with ReLU between their layers.
 
-    Weights are drawn from N(0, 2 / inputs of a unit), biases are 0: He et al., "Delving Deep into Rectifiers", 2015,
+    Weights are drawn from N(0, 2 / fan-in), where torch counts the fan-in of a transposed convolution by its output
+    channels; biases are 0: He et al., "Delving Deep into Rectifiers", 2015,
     arXiv:1502.01852, equation 10.
 
     Shapes:

@@ -5,6 +5,7 @@ So one product of the features with the coefficients of all components gives the
 responsibilities all that an M-step needs. The features of a chunk of items stay in the processor's cache.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 Covariance = Literal["full", "tied", "diag", "spherical"]
 BLOCK = 4
 """Products of so many columns with all later ones are computed at once."""
-CHUNK_NUMBERS = 2**18
-"""The most features computed at a time: 1 or 2 MB."""
-CANCELLING = 1000.0
-"""The squared distance of a mean from the centre of the data, in its own standard deviations, up to which float32 gives
-a log density to 1e-4 nats."""
+CHUNK_NUMBERS = 2**20
+"""Features computed at a time, 4 or 8 MB; more only if 64 items have more."""
+LARGEST_IN_FLOAT32 = 1000.0
+"""The terms of a log density may add up to so much, taken absolutely, for float32 to give it to 1e-4 nats."""
+FAR = -60.0
+"""Log of the least responsibility, 1e-26: smaller ones change nothing, but a processor is slow with the least numbers."""
 TILE = 64
 """The log densities of a multiple of so many items are computed at once. In arrays of other sizes the place of an item
 decides how its sums are rounded, and the order of the data and the number of processes would show."""
@@ -100,15 +102,20 @@ class Quadratic:
             second = matrices
         return Moments(sums[..., -1], sums[..., self.num_seconds : -1], second)
 
+    @property
+    def chunk_size(self) -> int:
+        """Items whose features are computed at a time, a power of two."""
+        return max(TILE, min(4096, 2 ** int(math.log2(CHUNK_NUMBERS // self.size + 1))))
+
     def chunks(self, items: Tensor) -> tuple[Tensor, ...]:
-        return items.split(TILE * max(1, CHUNK_NUMBERS // self.size // TILE))
+        return items.split(self.chunk_size)
 
 
 class Expectation(nn.Module):
     """What the E-step sums over a pass, for R groups of K components: restarts, or classes.
 
-    All sums are float64, and of items from which ``offset`` was subtracted, so that nothing cancels however far from 0
-    the data lie. Log densities are in the precision of the coefficients (see ``rounded``). The sums of two shares of
+    All sums are float64, and of items from which ``offset`` was subtracted, so that nothing cancels because the data
+    lie far from 0. Log densities are in the precision of the coefficients (see ``rounded``). The sums of two shares of
     the data add up to those of both.
 
     Shapes:
@@ -140,34 +147,43 @@ class Expectation(nn.Module):
         """Of each component, ``(R, K, ...)``, of the centred items."""
         return self.features.moments(self.sums)
 
+    def centred(self, items: Tensor, precision: torch.dtype) -> Tensor:
+        """Items less the offset, of which a low part follows if ``precision`` is less than its own."""
+        high = self.offset.to(precision)
+        return items.to(precision) - high - (self.offset - high).to(precision)
+
     def log_joint(self, items: Tensor, coefficients: Tensor) -> Tensor:
         """``(N, D)``, ``(R, K, size)`` -> ``(R, K, N)`` float64."""
         flat = coefficients.flatten(0, 1)
-        parts = [flat @ self.features(part.double() - self.offset) for part in self.features.chunks(items)]
+        parts = [flat @ self.features(self.centred(part, torch.float64)) for part in self.features.chunks(items)]
         return torch.cat(parts, dim=1).unflatten(0, coefficients.shape[:2])
 
     def add(self, items: Tensor, coefficients: Tensor, groups: Tensor | None = None) -> None:
         """The E-step of some items, in log space.
 
+        Sums are of float64 products, in which the order of the items does not show; or float32 ones, twice as fast,
+        of chunks that are whole: those are the same however many processes share a batch.
+
         Args:
             items: ``(N, D)``; exponentials are in their precision.
-            coefficients: ``(R, K, size)`` of the log of weight times density; products are in their precision.
+            coefficients: ``(R, K, size)`` of the log of weight times density; log densities are in their precision.
             groups: ``(N,)``, the one group that each item belongs to; None: it counts in all.
         """
+        are_whole = len(items) % self.features.chunk_size == 0
         own = self.features.chunks(groups) if groups is not None else [None] * len(self.features.chunks(items))
         with torch.autocast(items.device.type, enabled=False):  # bf16 is too coarse for sums
             for part, group in zip(self.features.chunks(items), own, strict=True):
-                self.add_chunk(part, coefficients, group)
+                self.add_chunk(part, coefficients, group, coefficients.dtype if are_whole else torch.float64)
 
-    def add_chunk(self, items: Tensor, coefficients: Tensor, groups: Tensor | None) -> None:
-        """A part of what ``add`` is given."""
+    def add_chunk(self, items: Tensor, coefficients: Tensor, groups: Tensor | None, precision: torch.dtype) -> None:
+        """A part of what ``add`` is given; sums are of products in ``precision``."""
         num_groups, num_components, size = coefficients.shape
         count = len(items)
-        padded = nn.functional.pad((items - self.offset).to(coefficients.dtype), (0, 0, 0, -count % TILE))
-        features = self.features(padded)
+        padded = nn.functional.pad(items, (0, 0, 0, -count % TILE)) if count % TILE else items
+        features = self.features(self.centred(padded, coefficients.dtype))
         log_joint = (coefficients.flatten(0, 1) @ features).unflatten(0, (num_groups, num_components))
         most = log_joint.amax(1, keepdim=True)
-        responsibilities = (log_joint - most).to(items.dtype).exp_()
+        responsibilities = (log_joint - most).clamp_(min=FAR).to(items.dtype).exp_()
         total = responsibilities.sum(1, keepdim=True)
         responsibilities /= total
         responsibilities = responsibilities[..., :count]
@@ -180,17 +196,24 @@ class Expectation(nn.Module):
         else:
             self.num_items += count
         self.log_normalizers += log_normalizers.sum(1, dtype=torch.float64)
-        self.sums.view(-1, size).add_(responsibilities.flatten(0, 1).double() @ features[:, :count].T.double())
+        if features.dtype != precision:
+            features = self.features(self.centred(items, precision))
+        self.sums.view(-1, size).add_(responsibilities.flatten(0, 1).to(precision) @ features[:, :count].T)
 
-    def rounded(self, coefficients: Tensor, means: Tensor) -> Tensor:
+    def rounded(self, coefficients: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
         """The coefficients in float32 if that is exact enough, which is faster; else as they are.
 
         A log density is a small difference of large numbers where a mean is many of its standard deviations away from
-        the centre of all data.
+        the centre of all data, and where columns nearly follow from others.
+
+        Shapes:
+            means: ``(R, K, D)``.
+            covariances: ``(R, K, D, D)``, or variances ``(R, K, D)``; a dimension of 1 is one for all.
         """
-        linear = coefficients[..., self.features.num_seconds : -1]
-        distances = ((means - self.offset) * linear).sum(-1)
-        return coefficients.float() if distances.max() < CANCELLING else coefficients
+        variances = covariances.diagonal(dim1=-2, dim2=-1) if self.features.has_products else covariances
+        typical = (variances + (means - self.offset).square()).sqrt()
+        terms = self.features(typical.flatten(0, 1)).T.view_as(coefficients) * coefficients.abs()
+        return coefficients.float() if terms.sum(-1).max() < LARGEST_IN_FLOAT32 else coefficients
 
     def clear(self) -> None:
         for total in (self.sums, self.log_normalizers, self.num_items):
@@ -240,7 +263,7 @@ def log_gaussian(features: Quadratic, means: Tensor, covariances: Tensor, consta
 
 
 def within(moments: Moments, covariance: Covariance) -> tuple[Tensor, Tensor, Tensor]:
-    """Counts, means and covariances of each component, not yet regularized, as scikit-learn estimates them.
+    """Counts, means and covariances of each component, not yet regularized.
 
     Returns:
         counts ``(R, K)``, means ``(R, K, D)`` and covariances: ``(R, K, D, D)`` if full, ``(R, 1, D, D)`` if tied,

@@ -286,7 +286,9 @@ def test_the_order_of_the_items_and_their_batches_do_not_show(covariance: Covari
     one, other = (started(small(covariance, 4, dim, regularization=1), items) for _ in range(2))
     em(one, items, 20)
     em(other, items.flip(0), 20, batch_size=71)
-    assert one.em.mixture.expectation.rounded(one.mixture.coefficients(), one.mixture.means).dtype == torch.float32
+    mixture = one.mixture
+    used = mixture.expectation.rounded(mixture.coefficients(), mixture.means, mixture.covariances)
+    assert used.dtype == torch.float32
     for mine, others in zip(parameters(one), parameters(other), strict=True):
         torch.testing.assert_close(mine, others, rtol=1e-9, atol=1e-12)
 
@@ -366,3 +368,14 @@ def test_mixed_precision_does_not_touch_em() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             one_pass(mixed, items)
         assert torch.equal(plain.mixture.expectation.sums, mixed.mixture.expectation.sums)
+
+
+@pytest.mark.parametrize("noise", [1e-2, 1e-3, 1e-4])
+def test_columns_that_nearly_follow_from_others_cost_no_accuracy(noise: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    column, rest = torch.randn(1000, 1, generator=generator), torch.randn(1000, 1, generator=generator)
+    items = torch.cat([column, column + noise * rest], dim=1)
+    model = started(small("full", 1, 2, regularization=0), items)
+    bound = em(model, items, 2)[1]
+    exact = started(small("full", 1, 2, regularization=0), items)
+    assert bound == pytest.approx(em(exact, items.double(), 2)[1], abs=1e-5)
