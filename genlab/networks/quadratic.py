@@ -20,7 +20,7 @@ CHUNK_NUMBERS = 2**20
 LARGEST_IN_FLOAT32 = 1000.0
 """The terms of a log density may add up to so much, taken absolutely, for float32 to give it to 1e-4 nats."""
 FAR = -60.0
-"""Log of the least responsibility, 1e-26: smaller ones change nothing, but a processor is slow with the least numbers."""
+"""Log of the least responsibility, 1e-26: less changes nothing, and processors are slow with the smallest numbers."""
 TILE = 64
 """The log densities of a multiple of so many items are computed at once. In arrays of other sizes the place of an item
 decides how its sums are rounded, and the order of the data and the number of processes would show."""
