@@ -103,6 +103,8 @@ def comparison(setting: str, numbers: Sequence[float], values: Mapping[str, Sequ
         axes.plot([numbers[at] for at in order], [found[at] for at in order], "o-", markersize=4)
         axes.set_xlabel(setting)
         axes.set_title(name)
+        if min(numbers) > 0 and max(numbers) >= 50 * min(numbers):
+            axes.set_xscale("log")
         if name.endswith(("bic", "aic")):
             least = min(order, key=found.__getitem__)
             axes.plot(numbers[least], found[least], "o", color="tab:red", label=f"least at {numbers[least]:g}")
@@ -133,7 +135,8 @@ def mixture_frame(
 
     axes = figure.add_subplot()
     low, high = items.min(0).values, items.max(0).values
-    margin = 0.05 * (high - low).clamp(min=1e-9)
+    extent = high - low
+    margin = 0.05 * torch.where(extent > 0, extent, extent.max() if extent.any() else 1)  # a column may be constant
     (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
     x, y = torch.linspace(left, right, 80), torch.linspace(bottom, top, 80)
     plane = torch.cartesian_prod(x, y)

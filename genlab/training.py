@@ -229,7 +229,8 @@ def fit(
     )
     if trainer.is_global_zero:
         console.print(f"{type(model).__name__} on {config['dataset']['name']} in {run.folder}", highlight=False)
-        if config["precision"] == "32-true" and (unit := native_bf16(trainer.accelerator)):
+        has_convolutions = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
+        if has_convolutions and config["precision"] == "32-true" and (unit := native_bf16(trainer.accelerator)):
             console.print(
                 f"This {unit} computes in bf16: precision=bf16-mixed trains convolutions about 2 times faster"
             )
@@ -249,6 +250,8 @@ def fit(
     if trainer.is_global_zero:
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)
+        if trainer.should_stop and config["trainer"]["max_time"] is None:
+            console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
         conclude(run, config, board, metrics, trainer.global_step, grids[0].last_picture if grids else None)
 
 

@@ -28,7 +28,7 @@ def main(root: str, json: bool) -> None:
     from rich.table import Table
 
     if not runs:
-        print(f"no runs under {folder.absolute()}; `genlab train` makes one")
+        print(f"no runs under {folder.absolute()}; `genlab train` makes one, root=FOLDER looks in another")
         return
     table = Table("run", "model", "dataset", "state", "epoch", "step", "metric", box=None)
     for run in runs:

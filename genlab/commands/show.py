@@ -70,8 +70,9 @@ def checkpoint_bytes(model: "GenerativeModel") -> int:
     """Weights, buffers and the optimizers' state after their first step; a run adds some kilobytes of its own."""
     import torch
 
-    optimizers: Any = model.configure_optimizers() or []
-    for optimizer in optimizers if isinstance(optimizers, list | tuple) else [optimizers]:
+    made: Any = model.configure_optimizers() or []
+    optimizers = made if isinstance(made, list | tuple) else [made]
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = torch.zeros_like(parameter)

@@ -83,7 +83,7 @@ class Evaluation:
                 return split, self.dataset.sources[split]
         raise UsageError(
             f"all items of '{self.dataset.name}' were trained on, so there is nothing to measure on\n"
-            "train with some held out: dataset.num_test=N, if it has that key, or dataset.num_validation=N"
+            "train with some held out: dataset.num_validation=N (or, of a vector_file, dataset.num_test=N)"
         )
 
     def items(self, count: int | None = None) -> Tensor:

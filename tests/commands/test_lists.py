@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 from child import TRAIN, genlab
 
+from genlab.cli import main
 from genlab.config import options
 
 
@@ -29,6 +31,14 @@ def test_show_gives_paper_networks_and_sizes(tmp_path: Path) -> None:
     code, output = genlab("show", "model=gmm", folder=tmp_path)
     assert code == 0
     assert "Dempster" in output
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_every_model_is_shown(capsys: pytest.CaptureFixture[str], model: str) -> None:
+    assert main(["show", f"model={model}", "json=true"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["model"] == model
+    assert shown["checkpoint_bytes"] > 4 * shown["parameters"]
 
 
 def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
