@@ -21,7 +21,7 @@ def test_the_test_split_is_measured_on_and_else_the_validation_split() -> None:
     both = Splits(train=images(4), validation=images(3), test=images(2))
     assert evaluation(silent, both).held_out[0] == "test"
     assert evaluation(silent, Splits(train=images(4), validation=images(3))).held_out[0] == "validation"
-    with pytest.raises(UsageError, match=r"all items of 'tiny' were trained on.*\n.*num_test=N.*num_validation=N"):
+    with pytest.raises(UsageError, match=r"all items of 'tiny' were trained on.*\n.*num_validation=N.*num_test=N"):
         _ = evaluation(silent, Splits(train=images(4))).held_out
 
 
