@@ -11,7 +11,7 @@ import torch
 
 from genlab.callbacks.progress import reported, validated
 from genlab.checkpoint import stamp
-from genlab.datasets.base import Dataset
+from genlab.datasets.base import dataset_of
 from genlab.datasets.loader import mixed_seed
 
 
@@ -64,7 +64,7 @@ class ExactState(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        dataset = _dataset(trainer)
+        dataset = dataset_of(trainer)
         checkpoint["genlab"] = stamp(self.config, dataset.fingerprint()) | {
             "step": trainer.global_step,
             "batches": trainer.num_training_batches,
@@ -77,10 +77,4 @@ class ExactState(pl.Callback):
     ) -> None:
         about = checkpoint["genlab"]
         epoch, batch = divmod(about["step"], about["batches"])
-        _dataset(trainer).resume_at(epoch, batch)
-
-
-def _dataset(trainer: pl.Trainer) -> Dataset:
-    dataset = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
-    assert isinstance(dataset, Dataset)
-    return dataset
+        dataset_of(trainer).resume_at(epoch, batch)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from pytorch_lightning.utilities import rank_zero_warn
 
-from genlab.datasets.base import Dataset
+from genlab.datasets.base import dataset_of
 from genlab.datasets.loader import Chosen
 from genlab.errors import UsageError
 from genlab.models.base import HasComponents
@@ -33,8 +33,7 @@ class MixtureMovie(pl.Callback):
         is_last = epoch == trainer.max_epochs or trainer.should_stop
         if not trainer.is_global_zero or not self.is_possible or (epoch > self.max_frames and not is_last):
             return
-        dataset = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(dataset, Dataset)
+        dataset = dataset_of(trainer)
         if not isinstance(pl_module, HasComponents) or tuple(dataset.data_shape) != (2,):
             self.is_possible = False
             return

@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import LabelledImages
 from genlab.models.base import Corrupts, Reconstructs, Samples
 
@@ -85,7 +86,7 @@ class SampleGrid(pl.Callback):
             if samples.ndim == 4:
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
         if isinstance(model, Reconstructs):
-            batch = next(iter(trainer.datamodule.val_dataloader()), None)  # type: ignore[attr-defined]
+            batch = next(iter(dataset_of(trainer).val_dataloader()), None)
             if isinstance(batch, LabelledImages):
                 tiles = tiles_per_image(model)
                 images = batch.images[: max(1, self.num_samples // tiles)].to(model.device)

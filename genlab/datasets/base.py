@@ -198,3 +198,10 @@ def check_labels(labels: Tensor, num_classes: int, where: str, names: list[str] 
             f"{where}: no item has the label {', '.join(unused[:10])}{' …' if len(unused) > 10 else ''}, "
             f"expected each of {num_classes} labels"
         )
+
+
+def dataset_of(trainer: Any) -> Dataset:
+    """What a trainer was given to train on; Lightning sets it in ``fit``, and its type does not declare it."""
+    dataset = trainer.datamodule
+    assert isinstance(dataset, Dataset)
+    return dataset

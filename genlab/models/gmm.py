@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from genlab import checkpoint as checkpoints
-from genlab.datasets.base import Dataset
+from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import DataError, NumericError, UsageError
@@ -109,7 +109,7 @@ class GMM(GenerativeModel):
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:
-            self.begin(self.trainer.datamodule.sources["train"])  # type: ignore[attr-defined]
+            self.begin(dataset_of(self.trainer).sources["train"])
 
     def begin(self, source: Source) -> None:
         """Draws a start for each restart from torch's generator, which all processes have seeded alike."""

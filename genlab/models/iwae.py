@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.statistics import mean_image
 from genlab.losses.variational import (
@@ -84,7 +85,7 @@ class IWAE(GenerativeModel):
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:
-            self.begin((mean_image(self.trainer.datamodule.sources["train"]) + 1) / 2)  # type: ignore[attr-defined]
+            self.begin((mean_image(dataset_of(self.trainer).sources["train"]) + 1) / 2)
 
     @torch.no_grad()
     def begin(self, mean: Tensor) -> None:

@@ -14,6 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.loader import Source
 from genlab.datasets.statistics import SEEN, mean_image
@@ -84,7 +85,7 @@ class RBM(GenerativeModel):
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:
-            self.begin(self.trainer.datamodule.sources["train"])  # type: ignore[attr-defined]
+            self.begin(dataset_of(self.trainer).sources["train"])
 
     @torch.no_grad()
     def begin(self, source: Source) -> None:

@@ -14,7 +14,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from genlab.datasets.base import Dataset
+from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import NumericError, UsageError
@@ -110,7 +110,7 @@ class VIGMM(GenerativeModel):
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:
-            self.begin(self.trainer.datamodule.sources["train"])  # type: ignore[attr-defined]
+            self.begin(dataset_of(self.trainer).sources["train"])
 
     def begin(self, source: Source) -> None:
         """Sets the prior from all items, and draws a start for each restart; the same on each process."""
