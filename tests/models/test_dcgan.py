@@ -24,7 +24,6 @@ def without_trainer(model: DCGAN) -> DCGAN:
     model.optimizers = lambda use_pl_optimizer=False: optimizers  # type: ignore[method-assign]
     model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
     model.report = lambda **values: None  # type: ignore[method-assign]
-    model.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,assignment]
     return model
 
 

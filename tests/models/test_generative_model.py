@@ -17,7 +17,6 @@ class Line(GenerativeModel):
         self.encoder = nn.Linear(2, 2)
         self.decoder = nn.Linear(2, 1)
         self.optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
-        self.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,assignment]
 
     def training_step(self, batch: torch.Tensor, batch_idx: int) -> None:
         # The root of 0 has an infinite slope: a finite loss with gradients that are not.
