@@ -48,7 +48,8 @@ def main(
     from rich.console import Console
     from rich.table import Column, Table
 
-    table = Table(Column("data set", no_wrap=True), "batches of", "shape", Column("what", overflow="fold"), box=None)
+    batches, what = Column("batches of", overflow="fold"), Column("what", overflow="fold")
+    table = Table(Column("data set", no_wrap=True), batches, "shape", what, box=None)
     for one in found:
         table.add_row(one["name"], one["batch"], shown(one["data_shape"]), one["summary"])
     Console().print(table)
@@ -79,8 +80,12 @@ def batch_name(target: str) -> str:
     except (ImportError, OSError, ValueError, SyntaxError):
         return ""
     body = next((node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == name), [])
-    assigned = {ast.unparse(line.targets[0]): ast.unparse(line.value) for line in body if isinstance(line, ast.Assign)}
-    return assigned.get("batch_type", "")
+    for line in body:
+        if isinstance(line, ast.Assign | ast.AnnAssign) and line.value is not None:
+            name = ast.unparse(line.targets[0] if isinstance(line, ast.Assign) else line.target)
+            if name == "batch_type":
+                return ast.unparse(line.value)
+    return ""
 
 
 def examine(node: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,12 @@ class Dataset(pl.LightningDataModule):
     features: str | None = None
     """Which of the embedded classifiers knows these images, ``digit`` or ``fashion``; it serves Fréchet distances."""
 
+    has_anomalies: bool = False
+    """True: only normal items, label 0, are trained on; test items are labelled 0, normal, or 1, anomalous."""
+
+    test_masks: Tensor | None = None
+    """``(N, 1, H, W)`` bool, aligned with the test items: which pixels are anomalous; None where nobody knows."""
+
     is_shuffled: bool = True
     """False: training items come in the order they are stored in, every epoch."""
 

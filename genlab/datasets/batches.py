@@ -17,6 +17,18 @@ class LabelledImages(NamedTuple):
     labels: Tensor
 
 
+class ImagesWithAttributes(NamedTuple):
+    """Images with some binary attributes each, any number of which may hold.
+
+    Shapes:
+        images: ``(N, C, H, W)`` float32 in [-1, 1].
+        attributes: ``(N, A)`` float32, 0 or 1.
+    """
+
+    images: Tensor
+    attributes: Tensor
+
+
 class Vectors(NamedTuple):
     """Rows of a table.
 
@@ -25,3 +37,18 @@ class Vectors(NamedTuple):
     """
 
     vectors: Tensor
+
+
+class UnpairedImages(NamedTuple):
+    """Images of two domains; those in one place have nothing to do with each other.
+
+    Shapes:
+        first, second: ``(N, C, H, W)`` float32 in [-1, 1].
+    """
+
+    first: Tensor
+    second: Tensor
+
+
+Images = LabelledImages | ImagesWithAttributes
+"""Batches of one set of images, ``images``, whatever else is known of them."""

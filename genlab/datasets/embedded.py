@@ -5,12 +5,12 @@ import io
 import json
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from genlab.datasets.base import Dataset, check_labels, held_out
 from genlab.datasets.batches import LabelledImages
@@ -50,9 +50,10 @@ class Embedded(Dataset):
     Args:
         file: the ``.npz`` in ``assets`` without its suffix.
         data_shape: larger than the images adds a border of background, smaller averages areas.
+        normal_class: trains on this class alone and labels all others anomalous; None trains on all ten.
     """
 
-    batch_type = LabelledImages
+    batch_type: ClassVar[Any] = LabelledImages
     num_classes = 10
 
     def __init__(
@@ -63,6 +64,7 @@ class Embedded(Dataset):
         batch_size: PositiveInt,
         num_validation: NonNegativeInt,
         seed: int,
+        normal_class: Annotated[int, Field(ge=0, le=9)] | None = None,
     ) -> None:
         super().__init__(name, data_shape, batch_size, num_validation, seed)
         check_channels(data_shape)
@@ -70,6 +72,10 @@ class Embedded(Dataset):
         self.file = f"{file}.npz"
         self.features = {"mnist": "digit", "fashion_mnist": "fashion"}.get(file)
         self.levels = 16 if file == "optdigits" else 255
+        self.normal_class = normal_class
+        if normal_class is not None:
+            self.num_classes = 2
+            self.has_anomalies = True
 
     def load(self) -> dict[str, Source]:
         with np.load(io.BytesIO(asset(self.file))) as arrays:
@@ -78,6 +84,11 @@ class Embedded(Dataset):
             self.class_names = (
                 arrays["classes"].tolist() if "classes" in arrays else [str(digit) for digit in range(10)]
             )
+        if self.normal_class is not None:
+            self.class_names = ["normal", "anomalous"]
+            normal = train.images[train.labels == self.normal_class]
+            train = ImagesInMemory(normal, torch.zeros(len(normal), dtype=torch.int64), train.levels)
+            test = ImagesInMemory(test.images, (test.labels != self.normal_class).long(), test.levels)
         kept, validation, _ = held_out(len(train), self.num_validation, 0, self.name)
         return {
             "train": ImagesInMemory(train.images[kept], train.labels[kept], train.levels),
@@ -92,5 +103,8 @@ class Embedded(Dataset):
         return ImagesInMemory(fitted, classes, levels)
 
     def digest(self) -> str:
-        """The file's own SHA-256, which ``load`` has verified."""
-        return index()[self.file]["sha256"]
+        """The file's own SHA-256, which ``load`` has verified; of one class, the SHA-256 of that and of the class."""
+        sha256 = index()[self.file]["sha256"]
+        if self.normal_class is None:
+            return sha256
+        return hashlib.sha256(f"{sha256} {self.normal_class}".encode()).hexdigest()

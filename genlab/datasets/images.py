@@ -37,7 +37,7 @@ class ImagesInMemory:
     def __getitems__(self, chosen: Chosen) -> LabelledImages:
         epoch, items = chosen
         # index_select copies whole images where indexing with brackets copies values: a third of the time
-        images = self.images.index_select(0, items).float().mul_(2 / self.levels).sub_(1)
+        images = centred(self.images.index_select(0, items), self.levels)
         if self.flip_seed is not None and epoch >= 0:
             flipped = self._flipped(self.flip_seed, epoch).index_select(0, items)
             images[flipped] = images[flipped].flip(3)
@@ -47,6 +47,11 @@ class ImagesInMemory:
         if self._flips[0] != epoch:
             self._flips = (epoch, augmentation(seed, epoch, len(self))[:, 2] < 0.5)
         return self._flips[1]
+
+
+def centred(images: Tensor, levels: int = 255) -> Tensor:
+    """uint8 in 0 .. levels -> float32 in [-1, 1], of the same shape."""
+    return images.float().mul_(2 / levels).sub_(1)
 
 
 def check_channels(data_shape: tuple[int, int, int]) -> None:

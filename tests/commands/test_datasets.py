@@ -88,6 +88,16 @@ def test_a_users_own_data_set_is_listed(tmp_path: Path, monkeypatch: pytest.Monk
     assert "our_stars" not in sys.modules
 
 
+@pytest.mark.parametrize("line", ["batch_type = Stars", "batch_type: ClassVar[Any] = Stars"])
+def test_a_batch_type_is_read_with_and_without_an_annotation(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"class Sky(Other):\n    depth: int\n    batch_size = 3\n    {line}\n"
+    (tmp_path / "skies.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert batch_name("skies.Sky") == "Stars"
+
+
 @pytest.mark.parametrize(
     "target", ["nowhere.Set", "genlab.datasets.nowhere.Set", "", "genlab.errors.DataError", "sys.x"]
 )

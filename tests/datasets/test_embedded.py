@@ -9,11 +9,12 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from genlab.config import check, compose
 from genlab.datasets import embedded
 from genlab.datasets.embedded import ASSETS, Embedded, asset, index
-from genlab.errors import DataError
+from genlab.errors import DataError, UsageError
 
-NAMES = sorted(path.name for path in ASSETS.iterdir() if path.suffix in (".npz", ".safetensors"))
+NAMES = sorted(path.name for path in ASSETS.iterdir() if path.suffix in (".npz", ".safetensors", ".zip"))
 
 File = Literal["mnist", "fashion_mnist", "optdigits"]
 
@@ -97,6 +98,47 @@ def test_labels_stay_with_their_images(optdigits: Embedded) -> None:
     images, labels = everything(optdigits)
     flat = (images + 1).mul(8).round().byte().reshape(1437, 64).numpy()
     assert {(bytes(image), label) for image, label in zip(flat, labels.tolist(), strict=True)} == original
+
+
+@pytest.mark.parametrize(("file", "normal", "test"), [("mnist", 5923, 10_000), ("fashion_mnist", 1200, 2_000)])
+def test_one_class_is_trained_on_and_all_are_tested(file: File, normal: int, test: int) -> None:
+    every = loaded(file, 28)
+    one = Embedded(file, file, (1, 28, 28), 128, 100, seed=0, normal_class=0)
+    one.setup()
+    assert one.sizes() == {"train": normal - 100, "validation": 100, "test": test}
+    assert (one.num_classes, one.class_names, one.has_anomalies) == (2, ["normal", "anomalous"], True)
+    assert (every.num_classes, every.has_anomalies) == (10, False)
+    assert one.features == every.features
+    images, labels = everything(one)
+    assert (labels == 0).all()
+    all_images, all_labels = everything(every)
+    assert sorted(map(bytes, images.numpy())) == sorted(map(bytes, all_images[all_labels == 0].numpy()))
+    for batch, original in zip(one.test_dataloader(), every.test_dataloader(), strict=True):
+        assert torch.equal(batch.images, original.images)
+        assert torch.equal(batch.labels, (original.labels != 0).long())
+
+
+def test_the_fingerprint_knows_which_class_is_normal() -> None:
+    sets = [Embedded("o", "optdigits", (1, 8, 8), 8, 0, seed=0, normal_class=digit) for digit in (None, 0, 1)]
+    assert len({dataset.fingerprint() for dataset in sets}) == 3
+
+
+@pytest.mark.parametrize("digit", [-1, 10])
+def test_a_normal_class_that_is_none_is_refused(digit: int) -> None:
+    words = ["model=gmm", "dataset=one_class_mnist", f"dataset.normal_class={digit}"]
+    with pytest.raises(UsageError, match=rf"dataset\.normal_class={digit}: expected"):
+        check(compose("train", words))
+
+
+def test_a_border_makes_digits_32_pixels_wide() -> None:
+    recipe = compose("train", ["model=gmm", "dataset=mnist_32"]).config["dataset"]
+    dataset = Embedded(**{key: value for key, value in recipe.items() if key != "_target_"})
+    dataset.setup()
+    assert dataset.sizes() == {"train": 55_000, "validation": 5_000, "test": 10_000}
+    images = next(iter(dataset.test_dataloader())).images
+    assert images.shape == (128, 1, 32, 32)
+    assert (images[:, :, [0, 1, 30, 31]] == -1).all()
+    assert torch.equal(images[:, :, 2:30, 2:30], next(iter(loaded("mnist", 28).test_dataloader())).images)
 
 
 def test_another_shape_adds_a_border_or_averages() -> None:
