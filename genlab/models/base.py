@@ -1,7 +1,7 @@
 """The one base class of all models, and what a command may ask of a model."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genlab.datasets.base import Dataset
-from genlab.errors import NumericError
+from genlab.errors import NumericError, UsageError
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-"""What an ``optimizer`` YAML becomes: called once for each network or group of networks that take turns."""
+OptimizerFactory = Callable[..., Optimizer]
+"""What an ``optimizer`` YAML becomes: called with the weights of each network or group that takes turns."""
 
 
 class GenerativeModel(pl.LightningModule):
@@ -120,6 +120,71 @@ def row_by_row(num_rows: int, draw: Callable[[], Tensor]) -> Tensor:
     return torch.stack([draw() for _ in range(num_rows)])
 
 
+def uniform(*shape: int, **how: Any) -> Tensor:
+    """Uniform in [-1, 1); arguments as of ``torch.rand``."""
+    return torch.rand(*shape, **how).mul_(2).sub_(1)
+
+
+class FromLatents:
+    """What is the same in every model whose ``generator`` alone maps latents of a known prior to data."""
+
+    latent_dim: int
+    generator: nn.Module
+    device: Any
+    prior: Callable[..., Tensor] = staticmethod(torch.randn)
+    """``torch.randn`` or alike, of the numbers of a latent, each drawn alone."""
+
+    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """``(num_samples, latent_dim)`` from the prior."""
+        return row_by_row(num_samples, lambda: self.prior(self.latent_dim, generator=generator)).to(self.device)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """``(N, latent_dim)`` -> images ``(N, C, H, W)`` in (-1, 1), or points ``(N, D)``."""
+        return self.generator(latent)
+
+    def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Data of latents from the prior, ``(num_samples, *data_shape)``.
+
+        Batch norm uses its running statistics once the model is in evaluation mode, so that an image does not depend on
+        those beside it.
+        """
+        return self.decode(self.draw_latent(num_samples, generator))
+
+
+class FromLabels(FromLatents):
+    """What is the same in every model whose latents are noise and, beside it, a class with a 1 in its place."""
+
+    noise_dim: int
+    num_classes: int
+
+    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """``(num_samples, noise_dim + num_classes)``: noise from the prior and classes alike often."""
+        return row_by_row(num_samples, lambda: self._draw_row(generator)).to(self.device)
+
+    def _draw_row(self, generator: torch.Generator | None) -> Tensor:
+        label = torch.randint(self.num_classes, (), generator=generator)
+        return torch.cat([self.prior(self.noise_dim, generator=generator), one_hot(label, self.num_classes)])
+
+    def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        """Images ``(num_samples, C, H, W)`` of labels ``(num_samples,)`` int64; None: of any classes."""
+        latent = self.draw_latent(num_samples, generator)
+        if condition is not None:
+            latent[:, self.noise_dim :] = one_hot(condition.to(latent.device), self.num_classes)
+        return self.decode(latent)
+
+    def check_data(self, dataset: Dataset) -> None:
+        if dataset.num_classes != self.num_classes:
+            raise UsageError(
+                f"model.num_classes={self.num_classes}, but '{dataset.name}' has "
+                f"{dataset.num_classes or 'no'} classes\nset model.num_classes={dataset.num_classes or 'and labels'}"
+            )
+
+
+def one_hot(labels: Tensor, num_classes: int) -> Tensor:
+    """``(...,)`` int64 -> ``(..., num_classes)`` float32."""
+    return nn.functional.one_hot(labels, num_classes).float()
+
+
 @runtime_checkable
 class CountsFreeParameters(Protocol):
     """Fitted without gradients: how many numbers are free."""
@@ -145,6 +210,29 @@ class TakesLabels(Samples, Protocol):
     """Draws of a class: ``sample`` takes labels ``(num_samples,)`` int64 as its condition; None draws any."""
 
     num_classes: int
+
+
+@runtime_checkable
+class TakesAttributes(Samples, Protocol):
+    """Draws of attributes: ``sample`` takes ``(num_samples, A)``: 1 wanted, 0 not wanted, NaN either; None draws any.
+
+    ``condition`` is ``(A,)`` such numbers of words, as ``glasses`` and ``no_smile``.
+    """
+
+    attribute_names: list[str]
+
+    def condition(self, words: Sequence[str]) -> Tensor: ...
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """Changes attributes of images ``(N, C, H, W)`` in [-1, 1]: ``(N, A)``: 1 wanted, 0 not wanted, NaN as they are."""
+
+    attribute_names: list[str]
+
+    def condition(self, words: Sequence[str]) -> Tensor: ...
+
+    def edit(self, images: Tensor, condition: Tensor) -> Tensor: ...
 
 
 @runtime_checkable
@@ -242,3 +330,18 @@ class HasLikelihood(Protocol):
     """log p(x) of each item, ``(N,)`` nats."""
 
     def log_likelihood(self, items: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class DetectsAnomalies(Protocol):
+    """Knows normal images alone: how far an image is from them, ``(N,)``, and where, ``(N, 1, H, W)``; large is far.
+
+    ``restore`` gives the normal images ``(N, C, H, W)`` that others are measured against; who has them need not have
+    them computed again.
+    """
+
+    def restore(self, images: Tensor) -> Tensor: ...
+
+    def anomaly_score(self, images: Tensor, restored: Tensor | None = None) -> Tensor: ...
+
+    def anomaly_map(self, images: Tensor, restored: Tensor | None = None) -> Tensor: ...

@@ -10,7 +10,8 @@ from torch import nn
 from genlab.config import build, check, compose
 from genlab.datasets.batches import LabelledImages
 from genlab.errors import UsageError
-from genlab.models.dcgan import DCGAN, Discriminator, Generator, cross_entropy, num_doublings
+from genlab.models.dcgan import DCGAN
+from genlab.networks.dcgan import Discriminator, Generator, num_doublings
 from genlab.training import prepare
 
 
@@ -132,22 +133,6 @@ def test_a_discriminator_that_knows_nothing_gives_the_losses_of_a_coin() -> None
         optimizer.param_groups[0]["lr"] = 0
     losses = losses_of_a_step(model)
     assert losses == {"discriminator": pytest.approx(2 * math.log(2)), "generator": pytest.approx(math.log(2))}
-
-
-@pytest.mark.parametrize(("label", "probability"), [(1, [0.9, 0.5, 0.2]), (0, [0.1, 0.5, 0.8])])
-def test_the_loss_is_the_log_of_the_probability_given_to_the_truth(label: int, probability: list[float]) -> None:
-    logits = torch.tensor([0.9, 0.5, 0.2]).logit()
-    expected = -torch.tensor(probability).log().mean()
-    torch.testing.assert_close(cross_entropy(logits, label), expected)
-    # A sigmoid would have saturated to a loss of infinity and no gradient.
-    far = torch.tensor([200.0], requires_grad=True)
-    cross_entropy(far, 0).backward()
-    assert far.grad == 1
-
-
-def test_the_loss_has_the_precision_of_float32_under_autocast() -> None:
-    with torch.autocast("cpu", torch.bfloat16):
-        assert cross_entropy(torch.zeros(3, dtype=torch.bfloat16), 1).dtype == torch.float32
 
 
 def test_each_network_moves_in_its_own_turn_only() -> None:
