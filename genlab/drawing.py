@@ -1,20 +1,20 @@
-"""What ``genlab sample`` draws of a trained model, a function for each kind, and the files it becomes."""
+"""What ``genlab sample`` draws of a trained model, a function for each kind."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import save_image
 
-from genlab.callbacks.sample_grid import image_grid, reconstructions, tiles_per_image
+from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
+from genlab.config.values import shown
 from genlab.datasets.base import Dataset
 from genlab.datasets.loader import Chosen
+from genlab.drawn import COLUMNS, Drawn, video_library
 from genlab.errors import DataError, UsageError
+from genlab.latents import latents_by, linear, priors_of, spherical, truncated
 from genlab.models.base import (
     Decodes,
     DrawsPixels,
@@ -24,14 +24,14 @@ from genlab.models.base import (
     Reconstructs,
     RunsChains,
     Samples,
-    TakesLabels,
 )
-from genlab.plots import latent_scatter, new_figure
+from genlab.neighbours import nearest
+from genlab.plots import new_figure
+from genlab.sampling import check_labels, condition_of, sampled, sampled_by_seed, seed_numbers
 
 COUNT = 64
 POINTS = 2000
-COLUMNS = 8
-FRAME_MILLISECONDS = 100
+NEIGHBOUR_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,16 @@ class Request:
     dataset: Dataset
     kind: str
     num_samples: int | None
+    seeds: int | str | list[int] | None
     labels: list[int] | None
+    attributes: list[str] | None
+    truncation: float | None
     binary: bool
     steps: int
+    interpolation: Literal["linear", "spherical"] | None
     num_frames: int
+    video: bool
+    num_neighbours: int
     batch_size: int
     generator: torch.Generator
 
@@ -54,23 +60,16 @@ class Request:
         return type(self.model).__name__
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """What was drawn, on the CPU.
-
-    Args:
-        samples: images ``(N, C, H, W)`` in [-1, 1], of a ``gif`` ``(num_frames, N, C, H, W)``; rows of a table, and
-            latents of a ``scatter``, ``(N, D)``.
-        columns: of the grid.
-        labels: ``(N,)`` of a scatter.
-        class_names: by label.
-    """
-
-    samples: Tensor
-    columns: int = COLUMNS
-    picture: Literal["grid", "gif", "scatter"] = "grid"
-    labels: Tensor | None = None
-    class_names: list[str] | None = None
+GOES_WITH = {
+    "seeds": ("samples", "neighbours"),
+    "labels": ("samples", "neighbours"),
+    "attributes": ("samples", "neighbours"),
+    "truncation": ("samples", "neighbours", "walk"),
+    "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
+    "interpolation": ("walk",),
+    "video": ("walk", "chain"),
+}
+"""The kinds that an option changes; with others it is refused."""
 
 
 def usual_kind(model: GenerativeModel) -> Literal["samples", "reconstructions"]:
@@ -82,13 +81,15 @@ def draw(request: Request) -> Drawn:
     """Draws the kind that is wanted.
 
     Raises:
-        UsageError: the model cannot give it.
+        UsageError: the model cannot give it, or an option does not go with it.
         DataError: there are too few test images.
     """
-    if request.labels is not None and request.kind != "samples":
-        raise UsageError(f"labels={request.labels} go with kind=samples, not kind={request.kind}")
-    if request.binary and request.kind == "latent_scatter":
-        raise UsageError("binary=true: kind=latent_scatter draws no pixels")
+    for option, fitting in GOES_WITH.items():
+        value = getattr(request, option)
+        if value is not None and value is not False and request.kind not in fitting:
+            raise UsageError(f"{option}={shown(value)} goes with kind={' or '.join(fitting)}, not kind={request.kind}")
+    if request.video:
+        video_library()  # before the work, whether it is there
     kinds = {
         "samples": samples,
         "reconstructions": pairs,
@@ -97,40 +98,43 @@ def draw(request: Request) -> Drawn:
         "latent_scatter": scatter,
         "chain": chain,
         "means": means,
+        "neighbours": neighbours,
     }
-    drawn = kinds[request.kind](request)
+    with truncation(request):
+        drawn = kinds[request.kind](request)
     pixels = draw_pixels(request, drawn.samples) if request.binary else drawn.samples
-    labels = None if drawn.labels is None else drawn.labels.cpu()
-    return Drawn(pixels.cpu(), drawn.columns, drawn.picture, labels, drawn.class_names)
+    return replace(drawn, samples=pixels.cpu())
+
+
+def truncation(request: Request) -> AbstractContextManager[None]:
+    """Within, the model draws truncated latents, if these are wanted."""
+    if request.truncation is None:
+        return nullcontext()
+    if not isinstance(request.model, HasPrior):
+        raise UsageError(f"truncation={request.truncation}: {request.name} draws no latents; leave the word out")
+    return latents_by(request.model, truncated(request.model, request.truncation))
 
 
 def samples(request: Request) -> Drawn:
-    model: Any = request.model
-    if not isinstance(model, Samples):
+    columns = COLUMNS if request.labels is None or len(request.labels) == 1 else len(request.labels)
+    return Drawn(draw_samples(request, COUNT), columns)
+
+
+def draw_samples(request: Request, usual: int) -> Tensor:
+    """As many samples as are wanted, else ``usual``."""
+    if not isinstance(request.model, Samples):
         raise UsageError(f"{request.name} draws no samples; kind=reconstructions shows what it makes of images")
-    count = request.num_samples or COUNT
-    parts = torch.arange(count).split(request.batch_size)
-    if request.labels is None:
-        return Drawn(torch.cat([model.sample(len(part), None, request.generator) for part in parts]))
-    check_labels(request)
-    columns = COLUMNS if len(request.labels) == 1 else len(request.labels)
-    labels = torch.tensor(request.labels)
-    conditions = [labels[part % len(labels)].to(request.model.device) for part in parts]
-    return Drawn(torch.cat([model.sample(len(part), part, request.generator) for part in conditions]), columns)
-
-
-def check_labels(request: Request) -> None:
-    """Whether the model knows these classes.
-
-    Raises:
-        UsageError: it takes no labels, or not all of these.
-    """
-    model: Any = request.model
-    assert request.labels is not None
-    if not isinstance(model, TakesLabels):
-        raise UsageError(f"labels={request.labels}: {request.name} takes no labels; leave the word out")
-    if max(request.labels) >= model.num_classes:
-        raise UsageError(f"labels={request.labels}: the labels of this {request.name} are 0 to {model.num_classes - 1}")
+    conditions: list[int] | Tensor | None = request.labels
+    if request.labels is not None:
+        check_labels(request.model, request.labels)
+    if request.attributes is not None:
+        conditions = condition_of(request.model, request.attributes)[None]
+    if request.seeds is None:
+        count = request.num_samples or usual
+        return sampled(request.model, count, conditions, request.batch_size, request.generator)
+    if request.num_samples is not None:
+        raise UsageError(f"num_samples={request.num_samples}: seeds={shown(request.seeds)} says how many; give one")
+    return sampled_by_seed(request.model, seed_numbers(request.seeds), conditions)
 
 
 def pairs(request: Request) -> Drawn:
@@ -141,24 +145,38 @@ def pairs(request: Request) -> Drawn:
     columns = COLUMNS // tiles * tiles
     count = request.num_samples or COUNT // columns * columns
     images, _ = test_images(request, -(-count // tiles))
-    shown = reconstructions(request.model, images, request.batch_size, request.generator)
-    return Drawn(shown[:count], columns)
+    beside = reconstructions(request.model, images, request.batch_size, request.generator)
+    return Drawn(beside[:count], columns)
 
 
 def walk(request: Request) -> Drawn:
-    """Straight ways between the latents of two test images, or two of the prior."""
-    model, steps = request.model, request.steps
+    """Ways between the latents of two test images, or two of the prior."""
+    model, steps, interpolation = request.model, request.steps, request.interpolation
     count = request.num_samples or max(1, COUNT // steps) * steps
-    num_walks = -(-count // steps)
-    if isinstance(model, Reconstructs):
-        ends = model.encode(test_images(request, 2 * num_walks)[0])
-    elif isinstance(model, HasPrior):
-        ends = model.draw_latent(2 * num_walks, request.generator)
-    else:
+    if count % steps:
+        whole = count // steps * steps
+        sizes = " or ".join(str(size) for size in (whole, whole + steps) if size)
+        raise UsageError(f"kind=walk gives whole walks of steps={steps} images: num_samples={sizes}, not {count}")
+    num_walks = count // steps
+    if not isinstance(model, Reconstructs | HasPrior):
         raise UsageError(f"kind=walk: {request.name} has no latent space")
-    share = torch.linspace(0, 1, steps, device=ends.device)[None, :, None]
-    latent = torch.lerp(ends[0::2, None], ends[1::2, None], share).flatten(0, 1)
-    return Drawn(decode(model, latent[:count], request.batch_size), steps)
+    is_normal = priors_of(model)[0] if isinstance(model, HasPrior) else torch.zeros(model.latent_dim, dtype=torch.bool)
+    if interpolation == "spherical" and not is_normal.any():
+        raise UsageError(
+            f"interpolation=spherical: no latent of {request.name} has a normal prior; choose interpolation=linear"
+        )
+    if isinstance(model, Reconstructs):
+        if request.truncation is not None:
+            raise UsageError(f"truncation={request.truncation}: the walks of {request.name} join test images")
+        ends = model.encode(test_images(request, 2 * num_walks)[0])
+        interpolation = interpolation or "linear"
+    else:
+        ends = model.draw_latent(2 * num_walks, request.generator)
+    start, end = ends[0::2], ends[1::2]
+    latent = linear(start, end, steps)
+    if interpolation != "linear" and is_normal.any():
+        latent[..., is_normal] = spherical(start[:, is_normal], end[:, is_normal], steps)
+    return Drawn(decode(model, latent.flatten(0, 1), request.batch_size), steps, "walk")
 
 
 def latent_grid(request: Request) -> Drawn:
@@ -177,8 +195,12 @@ def latent_grid(request: Request) -> Drawn:
     side = int(count**0.5)
     if side * side != count:
         raise UsageError(f"kind=latent_grid is a square: num_samples={side * side} or {(side + 1) ** 2}, not {count}")
-    # Equal shares of the prior N(0, 1) between neighbours (Kingma & Welling, figure 4).
-    axis = torch.special.ndtri((torch.arange(side) + 0.5) / side)
+    is_normal, is_uniform = priors_of(model)
+    if not is_normal.all() and not is_uniform.all():
+        raise UsageError(f"kind=latent_grid: the latents of {request.name} are neither normal nor uniform")
+    # Equal shares of the prior between neighbours (Kingma & Welling, figure 4).
+    shares = (torch.arange(side) + 0.5) / side
+    axis = torch.special.ndtri(shares) if is_normal.all() else 2 * shares - 1
     latent = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1).to(request.model.device)
     return Drawn(decode(model, latent, request.batch_size), side)
 
@@ -193,7 +215,7 @@ def scatter(request: Request) -> Drawn:
     new_figure(1, 1)  # before the work, whether it can be drawn
     images, labels = test_images(request, request.num_samples)
     latent = torch.cat([model.encode(part) for part in images.split(request.batch_size)])
-    return Drawn(latent, picture="scatter", labels=labels, class_names=request.dataset.class_names)
+    return Drawn(latent, picture="scatter", arrays={"labels": labels}, class_names=request.dataset.class_names)
 
 
 def chain(request: Request) -> Drawn:
@@ -202,7 +224,7 @@ def chain(request: Request) -> Drawn:
     if not isinstance(model, RunsChains):
         raise UsageError(f"kind=chain: {request.name} runs no Markov chain")
     frames: Iterator[Tensor] = model.chain(request.num_samples or COUNT, request.num_frames, request.generator)
-    return Drawn(torch.stack(list(frames)), picture="gif")
+    return Drawn(torch.stack(list(frames)), picture="chain")
 
 
 def means(request: Request) -> Drawn:
@@ -214,6 +236,28 @@ def means(request: Request) -> Drawn:
     if request.num_samples is not None and request.num_samples > len(found):
         raise UsageError(f"kind=means: num_samples={request.num_samples}, but there are {len(found)} components")
     return Drawn(found[: request.num_samples])
+
+
+def neighbours(request: Request) -> Drawn:
+    """Samples, each before the training images nearest to it; held-out images, as many, for comparison."""
+    dataset, count = request.dataset, request.num_neighbours
+    if len(dataset.data_shape) != 3:
+        raise UsageError(f"kind=neighbours: '{dataset.name}' holds no images")
+    dataset.setup()
+    train = dataset.sources["train"]
+    if len(train) < count:
+        raise DataError(f"'{dataset.name}' has {len(train)} training images: num_neighbours={count} is too many")
+    drawn = draw_samples(request, NEIGHBOUR_ROWS).cpu()
+    distances, items = nearest(drawn, train, count)
+    images = train.__getitems__(Chosen(-1, items.flatten())).images.unflatten(0, items.shape)
+    facts = {"median_nearest_distance_of_samples": distances[:, 0].quantile(0.5).item()}
+    held = next((dataset.sources[split] for split in ("test", "validation") if split in dataset.sources), None)
+    if held is not None:
+        some = torch.arange(len(held))[:: max(1, len(held) // len(drawn))][: len(drawn)]
+        others, _ = nearest(held.__getitems__(Chosen(-1, some)).images, train, 1)
+        facts["median_nearest_distance_of_held_out_images"] = others.quantile(0.5).item()
+    rows = torch.cat([drawn[:, None], images], dim=1).flatten(0, 1)
+    return Drawn(rows, 1 + count, arrays={"distances": distances, "items": items}, facts=facts)
 
 
 def decode(model: Any, latent: Tensor, batch_size: int) -> Tensor:
@@ -232,7 +276,7 @@ def draw_pixels(request: Request, mean: Tensor) -> Tensor:
 def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
     """The first ``count`` images and labels of the test split, else of those held out for validation, else of training.
 
-    None is 2,000 of them, or all of fewer.
+    None is 2,000 of them, or all of fewer. Where a set has no labels, all are 0.
     """
     dataset = request.dataset
     dataset.setup()
@@ -241,36 +285,5 @@ def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
     if len(source) < count:
         raise DataError(f"'{dataset.name}' has {len(source)} such images, {count} are needed: a smaller num_samples")
     batch = source.__getitems__(Chosen(-1, torch.arange(count)))
-    return batch.images.to(request.model.device), batch.labels
-
-
-def write(drawn: Drawn, folder: Path) -> list[str]:
-    """Writes the array and the pictures; returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (*folder.glob("*.png"), *folder.glob("*.gif")):
-        old.unlink()
-    arrays: dict[str, Any] = {"samples": drawn.samples.numpy()}
-    if drawn.labels is not None:
-        arrays["labels"] = drawn.labels.numpy()
-    np.savez_compressed(folder / "samples.npz", **arrays)
-    return [*write_pictures(drawn, folder), "samples.npz"]
-
-
-def write_pictures(drawn: Drawn, folder: Path) -> list[str]:
-    images = drawn.samples
-    if drawn.picture == "scatter":
-        assert drawn.labels is not None
-        latent_scatter(images, drawn.labels, drawn.class_names, folder / "scatter.png")
-        return ["scatter.png"]
-    if drawn.picture == "gif":
-        first, *others = [to_pil_image(image_grid(frame, drawn.columns)) for frame in images]
-        first.save(folder / "chain.gif", save_all=True, append_images=others, duration=FRAME_MILLISECONDS, loop=0)
-        return ["chain.gif"]
-    if images.ndim != 4:
-        return []
-    save_image(image_grid(images, drawn.columns), folder / "grid.png")
-    digits = max(4, len(str(len(images) - 1)))
-    names = [f"{number:0{digits}}.png" for number in range(len(images))]
-    for name, image in zip(names, images.clamp(-1, 1), strict=True):
-        save_image((image + 1) / 2, folder / name)
-    return ["grid.png", *names]
+    labels = getattr(batch, "labels", torch.zeros(count, dtype=torch.int64))
+    return batch.images.to(request.model.device), labels

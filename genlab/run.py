@@ -19,20 +19,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from genlab.errors import ResourceError, RunError
+from genlab.errors import ResourceError, RunError, UsageError
 
 if TYPE_CHECKING:
     from genlab.datasets.base import Dataset
     from genlab.models.base import GenerativeModel
 
 OUTPUTS = Path("outputs")
+
+WeightsChoice = Literal["averaged", "last"]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -231,19 +233,23 @@ class LoadedRun:
     folder: Path
     checkpoint: str
     step: int
+    weights: WeightsChoice
 
 
-def load_model(name: str | None, checkpoint: str = "last") -> LoadedRun:
+def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoice | None = None) -> LoadedRun:
     """The model and (not yet loaded) data set of a run.
 
     Args:
         name: a run folder, a checkpoint file, or ``last``.
         checkpoint: ``last``, ``best``, a file name in the run's folder of checkpoints, or ``initial``: the untrained
             model that the run's seed gives.
+        weights: ``averaged`` over the training, or the ``last``; None is averaged if the checkpoint has such.
 
     Raises:
         RunError: there is no such run or checkpoint, or it is damaged.
+        UsageError: averaged weights are wanted of a checkpoint that has none.
     """
+    from genlab.callbacks.averaged_weights import exchange, saved_in
     from genlab.checkpoint import load
     from genlab.config import build
     from genlab.training import build_model
@@ -262,4 +268,13 @@ def load_model(name: str | None, checkpoint: str = "last") -> LoadedRun:
     if path is not None and state is not None:
         model.load_state_dict(state["state_dict"])
         checkpoint, step = path.stem, state["genlab"]["step"]
-    return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step)
+    averages = saved_in(state) if state is not None else {}
+    if weights == "averaged" and not averages:
+        raise UsageError(
+            f"weights=averaged: the checkpoint '{checkpoint}' of {folder} has none\n"
+            "leave the word out; a run keeps averages if it is trained with callbacks=averaged"
+        )
+    weights = weights or ("averaged" if averages else "last")
+    if weights == "averaged":
+        exchange(model, averages)
+    return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step, weights)

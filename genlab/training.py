@@ -19,6 +19,7 @@ from rich.table import Table
 from torch import nn
 
 from genlab import __version__
+from genlab.callbacks.averaged_weights import AveragedWeights
 from genlab.callbacks.board import Board
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.csv_log import CSVLog
@@ -172,6 +173,9 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
     dataset.setup()
     model = build_model(config)
     model.check_data(dataset)
+    for name, node in (config["callbacks"] or {}).items():
+        if isinstance(callback := build(node, f"callbacks.{name}"), AveragedWeights):
+            callback.check_model(model)
     devices = config["accelerator"]["devices"]
     processes = devices * config["accelerator"]["num_nodes"] if isinstance(devices, int) else 1
     has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())

@@ -9,8 +9,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
+from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.datasets.base import dataset_of
-from genlab.datasets.batches import LabelledImages
+from genlab.datasets.batches import Images
 from genlab.models.base import Corrupts, Reconstructs, Samples
 
 TILE = 56
@@ -54,7 +55,8 @@ def reconstructions(
 class SampleGrid(pl.Callback):
     """Writes ``samples/epoch-*.png`` and the same picture to TensorBoard every ``every_n_epochs`` and after the last.
 
-    The seed is always 0, so the pictures of one run show the same samples as they become clear.
+    The seed is always 0, so the pictures of one run show the same samples as they become clear. Networks whose weights
+    are averaged draw with the averages.
 
     Args:
         every_n_epochs: epochs between two pictures.
@@ -80,6 +82,12 @@ class SampleGrid(pl.Callback):
         """Writes one picture of each kind that the model can give; models of tables give none."""
         was_training = model.training
         model.eval()
+        with exchanged(model, kept_by(trainer)):
+            pictures = self.pictures(trainer, model, name)
+        self.last_picture = pictures[0] if pictures else None
+        model.train(was_training)
+
+    def pictures(self, trainer: pl.Trainer, model: pl.LightningModule, name: str) -> list[Path]:
         pictures: list[Path] = []
         if isinstance(model, Samples):
             samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
@@ -87,13 +95,12 @@ class SampleGrid(pl.Callback):
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
         if isinstance(model, Reconstructs):
             batch = next(iter(dataset_of(trainer).val_dataloader()), None)
-            if isinstance(batch, LabelledImages):
+            if isinstance(batch, Images):
                 tiles = tiles_per_image(model)
                 images = batch.images[: max(1, self.num_samples // tiles)].to(model.device)
                 shown = reconstructions(model, images, len(images))
                 pictures.append(self.write(trainer, shown, "reconstructions", name, columns=8 // tiles * tiles))
-        self.last_picture = pictures[0] if pictures else None
-        model.train(was_training)
+        return pictures
 
     def write(self, trainer: pl.Trainer, images: Tensor, kind: str, name: str, columns: int) -> Path:
         grid = image_grid(images, columns)

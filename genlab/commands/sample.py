@@ -3,25 +3,37 @@
 import json as json_format
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from genlab.errors import RunError
+from genlab.run import WeightsChoice
 
-Kind = Literal["samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "means"]
+Kind = Literal["samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "means", "neighbours"]
+LONGEST_NAME = 200
+"""Of a folder, in letters; file systems end at 255."""
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def main(
     run: str | None,
     kind: Kind | None,
     num_samples: PositiveInt | None,
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)],
+    seed: Seed,
+    seeds: Seed | Annotated[str, Field(pattern="^[0-9]+-[0-9]+$")] | Annotated[list[Seed], Field(min_length=1)] | None,
     labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None,
+    attributes: Annotated[list[str], Field(min_length=1)] | None,
+    truncation: Annotated[float, Field(ge=0.01)] | None,
     binary: bool,
     steps: Annotated[int, Field(ge=2)],
+    interpolation: Literal["linear", "spherical"] | None,
     num_frames: PositiveInt,
+    video: bool,
+    num_neighbours: PositiveInt,
     checkpoint: str,
+    weights: WeightsChoice | None,
     batch_size: PositiveInt,
     device: Literal["auto", "cpu", "cuda", "mps"],
     output: str | None,
@@ -33,51 +45,98 @@ def main(
         run: a run folder, a checkpoint file, or ``last``.
         kind: ``samples`` of the prior; ``reconstructions`` of test images, each after the image itself and, of models
             that undo a corruption, the corrupted image; a ``walk`` from one test image to another (of the prior, where
-            a model has no encoder) in ``steps`` latents each; ``latent_grid``: the whole plane of two latents;
-            ``latent_scatter``: where test images lie among the latents, as ``scatter.png`` and the arrays ``samples``
-            (latents) and ``labels``; ``chain``: a Markov chain as ``chain.gif``, its array ``(num_frames, num_samples,
-            C, H, W)``; ``means`` of a mixture's components. None is ``samples`` of models that draw any, else
-            ``reconstructions``.
-        num_samples: images in all, points of ``latent_scatter``, chains side by side. None is 64 images or as near to
-            that as whole rows come, 2,000 points or all there are, all means.
+            a model has no encoder) in ``steps`` latents each, as a grid and as ``walk.gif``; ``latent_grid``: the whole
+            plane of two latents; ``latent_scatter``: where test images lie among the latents, as ``scatter.png`` and
+            the arrays ``samples`` (latents) and ``labels``; ``chain``: a Markov chain as ``chain.gif``, its array
+            ``(num_frames, num_samples, C, H, W)``; ``means`` of a mixture's components; ``neighbours``: samples, each
+            before the training images nearest to it in pixels, with the arrays ``distances`` and ``items``
+            ``(num_samples, num_neighbours)``. Prints the median distance to the nearest training image, of the samples
+            and of as many held-out images: far less for samples says that the model repeats what it was trained on.
+            None is ``samples`` of models that draw any, else ``reconstructions``.
+        num_samples: images in all, points of ``latent_scatter``, chains side by side, samples of ``neighbours``. None
+            is 64 images or as near to that as whole rows come, 2,000 points or all there are, all means, 32 samples of
+            ``neighbours``.
         seed: the same seed gives the same images, whatever the batch size.
-        labels: of the classes to draw, in turn.
+        seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
+            ``seed=`` would give, to the bit the same whatever the other seeds.
+        labels: of the classes to draw, in turn; each row of one latent or seed, where the model has latents.
+        attributes: that all samples shall have or, with ``no_`` before their names, shall not; others as they come.
+        truncation: takes latents from the middle of the prior: normal ones of a larger size are drawn again, uniform
+            ones multiplied by it; see ``genlab.latents.truncated``.
         binary: draws pixels from p(x|z) instead of showing its mean.
         steps: latents of each ``walk``.
+        interpolation: of a ``walk``: ``linear`` in a straight line, or ``spherical``, by which latents with a normal
+            prior go along a great circle and others straight. None is spherical between latents of the prior, linear
+            between those of images.
         num_frames: of a ``chain``, one for each of its steps.
-        output: the folder; None is ``samples/<kind>-<checkpoint>-seed-<seed>`` in the run folder.
-        json: prints ``{"folder", "kind", "files", "shape", "checkpoint", "step", "seed"}``.
+        video: writes ``walk.mp4`` or ``chain.mp4`` too.
+        num_neighbours: training images of each sample.
+        weights: ``averaged`` over the training (``callbacks=averaged``) or the ``last``; None is averaged if there are.
+        output: the folder; None is ``samples/<kind>-<checkpoint>-seed-<seed>`` in the run folder, with the seeds,
+            labels, attributes, weights, truncation and interpolation if they are given.
+        json: prints ``{"folder", "kind", "files", "shape", "checkpoint", "weights", "step", "seed"}``, ``seeds``
+            instead of ``seed`` where they are given, and the distances of ``neighbours``.
 
     Raises:
         RunError: no such run or checkpoint, or the folder holds something else.
-        UsageError: the model cannot give this kind.
+        UsageError: the model cannot give this kind, or an option does not go with it.
     """
     import torch
 
-    from genlab.drawing import Request, draw, usual_kind, write
+    from genlab.drawing import Request, draw, usual_kind
+    from genlab.drawn import write
     from genlab.run import load_model
     from genlab.training import choose_device
 
-    loaded = load_model(run, checkpoint)
+    loaded = load_model(run, checkpoint, weights)
     kind = kind or usual_kind(loaded.model)
-    classes = "".join(f"-{label}" for label in labels or ())
-    name = f"{kind}{classes}-{loaded.checkpoint}-seed-{seed}"
-    folder = Path(output).expanduser() if output else loaded.folder / "samples" / name
+    listed = "_".join(map(str, seeds)) if isinstance(seeds, list) else seeds
+    by = f"seed-{seed}" if seeds is None else f"seeds-{listed}"
+    given = {"weights": weights, "truncation": truncation, "interpolation": interpolation}
+    words = [f"{option}-{value}" for option, value in given.items() if value is not None]
+    name = "-".join([kind, *map(str, labels or attributes or ()), loaded.checkpoint, by, *words])
+    folder = Path(output).expanduser() if output else loaded.folder / "samples" / name[:LONGEST_NAME]
     check_folder(folder)
     loaded.model.to(choose_device(device))
     generator = torch.Generator().manual_seed(seed)
     request = Request(
-        loaded.model, loaded.dataset, kind, num_samples, labels, binary, steps, num_frames, batch_size, generator
+        model=loaded.model,
+        dataset=loaded.dataset,
+        kind=kind,
+        num_samples=num_samples,
+        seeds=seeds,
+        labels=labels,
+        attributes=attributes,
+        truncation=truncation,
+        binary=binary,
+        steps=steps,
+        interpolation=interpolation,
+        num_frames=num_frames,
+        video=video,
+        num_neighbours=num_neighbours,
+        batch_size=batch_size,
+        generator=generator,
     )
     with torch.no_grad():
         drawn = draw(request)
-    files = write(drawn, folder)
+    files = write(drawn, folder, video)
     if json:
-        about = {"folder": str(folder), "kind": kind, "files": files, "shape": list(drawn.samples.shape)}
-        print(json_format.dumps(about | {"checkpoint": loaded.checkpoint, "step": loaded.step, "seed": seed}, indent=2))
+        about: dict[str, Any] = {
+            "folder": str(folder),
+            "kind": kind,
+            "files": files,
+            "shape": list(drawn.samples.shape),
+        }
+        about |= {"checkpoint": loaded.checkpoint, "weights": loaded.weights}
+        about |= {"step": loaded.step, **({"seed": seed} if seeds is None else {"seeds": seeds}), **drawn.facts}
+        print(json_format.dumps(about, indent=2))
         return
     shape = " x ".join(map(str, drawn.samples.shape))
-    print(f"{shape}, kind={kind}, of checkpoint '{loaded.checkpoint}', step {loaded.step}, seed {seed}")
+    averaged = ", averaged weights" if loaded.weights == "averaged" else ""
+    by = by.replace("-", " ", 1)
+    print(f"{shape}, kind={kind}, of checkpoint '{loaded.checkpoint}', step {loaded.step}{averaged}, {by}")
+    for fact, value in drawn.facts.items():
+        print(f"  {fact.replace('_', ' ')}: {value:.4g}")
     shown = files if len(files) <= 3 else [*files[:3], "…"]
     print(f"  {os.path.relpath(folder)}/{{{','.join(shown)}}}")
 

@@ -1,10 +1,12 @@
 """``genlab sample``: what it writes and what it refuses."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from child import TRAIN, genlab
 from PIL import Image
 
@@ -23,6 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "classes": ["model=bayes_classifier"],
         "autoencoder": ["model=autoencoder"],
         "denoising": ["model=denoising_autoencoder", "dataset=optdigits"],
+        "gan": ["model=dcgan", "dataset=optdigits", "model.width=8", "callbacks=averaged"],
+        "uniform": ["model=dcgan", "dataset=optdigits", "model.width=8", "model.prior=uniform", "model.latent_dim=2"],
     }
     for name, words in runs.items():
         code, output = genlab(*TRAIN, "trainer.max_steps=2", f"run_dir={name}", *words, folder=folder)
@@ -67,6 +71,46 @@ def test_a_seed_gives_the_same_images_whatever_the_batch(folder: Path) -> None:
     assert abs(samples(folder, "vae", "num_samples=9", "seed=5") - whole).max() > 0.01
 
 
+@pytest.mark.parametrize("run", ["vae", "gan", "classes"])
+def test_a_seed_of_many_gives_its_own_image_whatever_the_others(folder: Path, run: str) -> None:
+    found = samples(folder, run, "seeds=3-6")
+    assert found.shape[0] == 4
+    assert len({image.tobytes() for image in found}) == 4
+    np.testing.assert_array_equal(samples(folder, run, "seeds=[5,0,3]", "batch_size=2")[[0, 2]], found[[2, 0]])
+    np.testing.assert_allclose(samples(folder, run, "seed=4", "num_samples=2")[0], found[1], atol=1e-5)
+
+
+def test_seeds_and_what_was_given_name_the_folder(folder: Path) -> None:
+    for words, name in (
+        (["seeds=0-2"], "samples-last-seeds-0-2"),
+        (["seeds=[7,3]", "truncation=0.5"], "samples-last-seeds-7_3-truncation-0.5"),
+        (["weights=last", "num_samples=1"], "samples-last-seed-0-weights-last"),
+        ([f"seeds=[{','.join(map(str, range(200)))}]"], "samples-last-seeds-0_1_2_3"),
+    ):
+        code, output = genlab("sample", "gan", *words, "json=true", folder=folder)
+        assert code == 0, output
+        found = Path(json.loads(output)["folder"]).name
+        assert found == name or (found.startswith(name) and len(found) == 200)
+
+
+def test_a_run_with_averaged_weights_is_drawn_with_them(folder: Path) -> None:
+    usual = samples(folder, "gan", "num_samples=4")
+    np.testing.assert_array_equal(samples(folder, "gan", "num_samples=4", "weights=averaged"), usual)
+    assert abs(samples(folder, "gan", "num_samples=4", "weights=last") - usual).max() > 0
+    for weights in ("averaged", "last"):
+        code, output = genlab("sample", "gan", "num_samples=1", f"weights={weights}", "output=few", folder=folder)
+        assert code == 0, output
+        assert (", averaged weights, seed 0" in output) == (weights == "averaged")
+
+
+@pytest.mark.parametrize("run", ["gan", "uniform", "vae"])
+def test_truncated_samples_vary_less(folder: Path, run: str) -> None:
+    words = (run, "num_samples=32", "weights=last")
+    whole, middle = samples(folder, *words), samples(folder, *words, "truncation=0.3")
+    assert 0 < middle.std(0).mean() < 0.7 * whole.std(0).mean()
+    np.testing.assert_allclose(samples(folder, *words, "truncation=0.3", "batch_size=5"), middle, atol=1e-5)
+
+
 def test_pixels_may_be_drawn(folder: Path) -> None:
     assert set(np.unique(samples(folder, "vae", "num_samples=4", "binary=true"))) == {-1.0, 1.0}
 
@@ -83,6 +127,73 @@ def test_a_walk_goes_evenly_from_one_image_to_the_next(folder: Path) -> None:
     assert drawn.shape == (10, 1, 28, 28)
     steps = np.abs(np.diff(drawn[:5], axis=0)).mean((1, 2, 3))
     assert steps.max() < 3 * steps.min()
+
+
+def test_a_walk_is_a_gif_too(folder: Path) -> None:
+    samples(folder, "gan", "kind=walk", "steps=5", "num_samples=10")
+    assert files(folder) == {"walk.gif", "grid.png", "samples.npz", *(f"{number:04d}.png" for number in range(10))}
+    with Image.open(folder / "drawn" / "walk.gif") as gif:
+        assert gif.n_frames == 5  # type: ignore[attr-defined]
+
+
+def test_without_its_library_a_video_is_refused_before_anything_is_drawn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    code, output = genlab("sample", "gan", "kind=walk", "video=true", "output=video", folder=folder)
+    assert code == 2
+    assert "video=true needs PyAV: pip install 'genlab[video]'" in output
+    assert not (folder / "video").exists()
+
+
+def test_a_walk_between_normal_latents_is_spherical_unless_it_is_to_be_straight(folder: Path) -> None:
+    walks = {way: samples(folder, "gan", "kind=walk", *way) for way in ((), ("interpolation=linear",))}
+    np.testing.assert_array_equal(samples(folder, "gan", "kind=walk", "interpolation=spherical"), walks[()])
+    linear = walks[("interpolation=linear",)]
+    np.testing.assert_allclose(linear[[0, 7, 8]], walks[()][[0, 7, 8]], atol=1e-5)  # the ends are the same
+    assert abs(linear[3] - walks[()][3]).max() > 1e-3
+    truncated = [samples(folder, "gan", "kind=walk", "truncation=0.8", *way) for way in walks]
+    assert abs(truncated[0] - truncated[1]).max() > 1e-4
+    assert abs(truncated[1][[0, 7, 8]] - linear[[0, 7, 8]]).max() > 1e-4
+
+
+def test_a_walk_between_images_or_uniform_latents_is_straight_unless_it_is_to_be_spherical(folder: Path) -> None:
+    for run in ("vae", "uniform"):
+        walk = samples(folder, run, "kind=walk", "num_samples=8")
+        straight = samples(folder, run, "kind=walk", "num_samples=8", "interpolation=linear")
+        np.testing.assert_array_equal(walk, straight)
+    round_ = samples(folder, "vae", "kind=walk", "num_samples=8", "interpolation=spherical")
+    assert abs(round_ - samples(folder, "vae", "kind=walk", "num_samples=8")).max() > 0
+
+
+def test_samples_beside_the_training_images_nearest_to_them(folder: Path) -> None:
+    words = ("gan", "kind=neighbours", "num_samples=3", "num_neighbours=2")
+    found = arrays(folder, *words)
+    rows = found["samples"].reshape(3, 3, -1)
+    assert found["items"].shape == (3, 2)
+    np.testing.assert_array_equal(rows[:, 0], samples(folder, "gan", "num_samples=3").reshape(3, -1))
+    np.testing.assert_allclose(np.linalg.norm(rows[:, 1:] - rows[:, :1], axis=2), found["distances"], atol=1e-5)
+    assert (found["distances"][:, 0] <= found["distances"][:, 1]).all()
+    assert "grid.png" in files(folder)
+
+    code, output = genlab("sample", *words, "output=beside", folder=folder)
+    assert code == 0, output
+    assert f"median nearest distance of samples: {np.median(found['distances'][:, 0]):.4g}" in output
+    assert "median nearest distance of held out images: " in output
+    code, output = genlab("sample", *words, "output=beside", "json=true", "seed=2", folder=folder)
+    about = json.loads(output)
+    # Held-out digits lie nearer to training digits than what two steps of training draw.
+    assert 0 < about["median_nearest_distance_of_held_out_images"] < about["median_nearest_distance_of_samples"]
+
+
+def test_a_plane_of_latents_is_that_of_the_prior(folder: Path) -> None:
+    from genlab.run import load_model
+
+    found = samples(folder, "uniform", "kind=latent_grid", "num_samples=4")
+    corners = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])
+    with torch.no_grad():
+        expected = load_model(str(folder / "uniform")).model.decode(corners)  # type: ignore[operator]
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
 
 def test_a_plane_of_latents(folder: Path) -> None:
@@ -154,13 +265,38 @@ def test_rows_of_a_table_have_no_picture(folder: Path) -> None:
         (["classes", "labels=[3,10]"], 2, "labels=[3, 10]: the labels of this BayesClassifier are 0 to 9"),
         (["classes", "labels=[-1]"], 2, "labels=[-1]: expected at least 0 at position 1"),
         (["classes", "labels=[]"], 2, "labels=[]: expected at least 1 values"),
-        (["vae", "labels=[2]", "kind=walk"], 2, "labels=[2] go with kind=samples, not kind=walk"),
+        (["vae", "labels=[2]", "kind=walk"], 2, "labels=[2] goes with kind=samples or neighbours, not kind=walk"),
+        (["gan", "seeds=all"], 2, "text like ^[0-9]+-[0-9]+$ or a list"),
+        (["gan", "seeds=9-3"], 2, "seeds=9-3: expected the least seed, then the largest"),
+        (["gan", "seeds=[-1]"], 2, "seeds=[-1]: expected "),
+        (["gan", "seeds=0-3", "num_samples=4"], 2, "num_samples=4: seeds=0-3 says how many"),
+        (["gan", "seeds=0-3", "kind=walk"], 2, "seeds=0-3 goes with kind=samples or neighbours, not kind=walk"),
+        (["vae", "weights=averaged"], 2, "weights=averaged: the checkpoint 'last' of "),
+        (["gan", "weights=best"], 2, "weights=best: expected 'averaged' or 'last'"),
+        (["gan", "truncation=0"], 2, "truncation=0: expected at least 0.01"),
+        (["uniform", "truncation=1.2"], 2, "the latents of DCGAN are uniform in [-1, 1]; give at most 1"),
+        (["table", "truncation=0.5"], 2, "truncation=0.5: GMM draws no latents; leave the word out"),
+        (["vae", "truncation=0.5", "kind=walk"], 2, "truncation=0.5: the walks of VAE join test images"),
+        (
+            ["vae", "truncation=0.5", "kind=reconstructions"],
+            2,
+            "truncation=0.5 goes with kind=samples or neighbours or walk, not kind=reconstructions",
+        ),
+        (["vae", "interpolation=linear"], 2, "interpolation=linear goes with kind=walk, not kind=samples"),
+        (["uniform", "kind=walk", "interpolation=spherical"], 2, "no latent of DCGAN has a normal prior"),
+        (["autoencoder", "kind=walk", "interpolation=spherical"], 2, "no latent of Autoencoder has a normal prior"),
+        (["gan", "kind=walk", "steps=5", "num_samples=12"], 2, "of steps=5 images: num_samples=10 or 15, not 12"),
+        (["gan", "kind=walk", "steps=5", "num_samples=3"], 2, "of steps=5 images: num_samples=5, not 3"),
+        (["vae", "video=true"], 2, "video=true goes with kind=walk or chain, not kind=samples"),
+        (["table", "kind=neighbours"], 2, "kind=neighbours: 'vector_file' holds no images"),
+        (["autoencoder", "kind=neighbours"], 2, "Autoencoder draws no samples"),
+        (["gan", "kind=neighbours", "num_neighbours=9999"], 3, "num_neighbours=9999 is too many"),
         (["autoencoder", "kind=samples"], 2, "draws no samples; kind=reconstructions shows what it makes of images"),
         (["autoencoder", "kind=latent_grid"], 2, "Autoencoder has no prior that a grid could cover"),
         (["table", "kind=latent_grid"], 2, "kind=latent_grid: GMM has no latent space"),
         (["table", "kind=latent_scatter"], 2, "kind=latent_scatter: GMM has no encoder"),
         (["line", "kind=latent_scatter"], 2, "train with model.latent_dim=2 or more"),
-        (["plane", "kind=latent_scatter", "binary=true"], 2, "binary=true: kind=latent_scatter draws no pixels"),
+        (["plane", "kind=latent_scatter", "binary=true"], 2, "or means, not kind=latent_scatter"),
         (["plane", "kind=latent_scatter", "num_samples=10001"], 3, "'mnist' has 10000 such images, 10001 are needed"),
         (["vae", "kind=chain"], 2, "kind=chain: VAE runs no Markov chain"),
         (["vae", "kind=means"], 2, "kind=means: VAE is no mixture"),

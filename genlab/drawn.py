@@ -1,0 +1,108 @@
+"""What was drawn of a model, and the files it becomes: an array, pictures, GIFs and videos."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import save_image
+
+from genlab.callbacks.sample_grid import image_grid
+from genlab.errors import UsageError
+from genlab.plots import latent_scatter
+
+COLUMNS = 8
+FRAMES_PER_SECOND = 10
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn, on the CPU.
+
+    Args:
+        samples: images ``(N, C, H, W)`` in [-1, 1], of a chain ``(num_frames, N, C, H, W)``; rows of a table, and
+            latents of a ``scatter``, ``(N, D)``.
+        columns: of the grid.
+        picture: ``grid`` of the images; ``scatter`` of latents; ``chain``: a movie; ``walk``: a grid of which each row
+            is a walk, and the movie of all walks.
+        arrays: further arrays by name; ``labels`` of a scatter.
+        class_names: by label.
+        facts: numbers to print.
+    """
+
+    samples: Tensor
+    columns: int = COLUMNS
+    picture: Literal["grid", "scatter", "chain", "walk"] = "grid"
+    arrays: dict[str, Tensor] = field(default_factory=dict)
+    class_names: list[str] | None = None
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
+    """Writes the array and the pictures; returns their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (path for kind in ("png", "gif", "mp4") for path in folder.glob(f"*.{kind}")):
+        old.unlink()
+    arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in drawn.arrays.items()}
+    np.savez_compressed(folder / "samples.npz", samples=drawn.samples.numpy(), **arrays)
+    return [*write_pictures(drawn, folder, video), "samples.npz"]
+
+
+def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
+    images = drawn.samples
+    if drawn.picture == "scatter":
+        latent_scatter(images, drawn.arrays["labels"], drawn.class_names, folder / "scatter.png")
+        return ["scatter.png"]
+    if drawn.picture == "chain":
+        return write_movie(images, "chain", folder, video)
+    if images.ndim != 4:
+        return []
+    save_image(image_grid(images, drawn.columns), folder / "grid.png")
+    digits = max(4, len(str(len(images) - 1)))
+    names = [f"{number:0{digits}}.png" for number in range(len(images))]
+    for name, image in zip(names, images.clamp(-1, 1), strict=True):
+        save_image((image + 1) / 2, folder / name)
+    if drawn.picture == "walk":
+        frames = images.unflatten(0, (-1, drawn.columns)).transpose(0, 1)
+        return [*write_movie(frames, "walk", folder, video), "grid.png", *names]
+    return ["grid.png", *names]
+
+
+def write_movie(frames: Tensor, name: str, folder: Path, video: bool) -> list[str]:
+    """A GIF of images ``(num_frames, N, C, H, W)``, side by side, and the same as MP4 if ``video``."""
+    pictures = [to_pil_image(image_grid(frame, COLUMNS)) for frame in frames]
+    duration = 1000 // FRAMES_PER_SECOND  # milliseconds
+    pictures[0].save(folder / f"{name}.gif", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    if not video:
+        return [f"{name}.gif"]
+    write_video(pictures, folder / f"{name}.mp4")
+    return [f"{name}.gif", f"{name}.mp4"]
+
+
+def video_library() -> Any:
+    """PyAV, which comes with the extra ``video``; it is not imported before a video is wanted.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise UsageError("video=true needs PyAV: pip install 'genlab[video]'; without it there is the GIF") from error
+    return av
+
+
+def write_video(pictures: list[Image.Image], path: Path) -> None:
+    """An H.264 video, whose sides must be even: an odd one grows by a black line."""
+    av = video_library()
+    width, height = pictures[0].size
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("h264", rate=FRAMES_PER_SECOND)
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        for picture in pictures:
+            frame = av.VideoFrame.from_image(picture.crop((0, 0, stream.width, stream.height)))
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())

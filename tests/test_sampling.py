@@ -1,0 +1,88 @@
+"""Samples by generator, seed and label: what depends on what."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from genlab.errors import UsageError
+from genlab.latents import latents_by, truncated
+from genlab.models.base import row_by_row
+from genlab.sampling import sampled, sampled_by_seed, seed_numbers
+
+
+class Conditional:
+    """A model that shows its latent and its label: ``(N, 2)``."""
+
+    device = torch.device("cpu")
+    latent_dim = 1
+    num_classes = 10
+
+    def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
+        return row_by_row(num_samples, lambda: torch.randn(1, generator=generator))
+
+    def decode(self, latent: Tensor, condition: Tensor) -> Tensor:
+        return torch.cat([latent, condition[:, None]], dim=1)
+
+    def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
+        labels = torch.zeros(num_samples) if condition is None else condition
+        assert len(labels) == num_samples
+        return self.decode(self.draw_latent(num_samples, generator), labels)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
+def test_a_row_of_classes_shares_one_latent(batch_size: int) -> None:
+    model = Conditional()
+    found = sampled(model, 7, [4, 0, 9], batch_size, seeded(1))
+    latent = model.draw_latent(3, seeded(1))[:, 0]
+    assert found[:, 1].tolist() == [4, 0, 9, 4, 0, 9, 4]
+    assert torch.equal(found[:, 0], latent.repeat_interleave(3)[:7])
+    assert len(latent.unique()) == 3
+
+
+def test_the_latents_of_rows_are_truncated_too() -> None:
+    model = Conditional()
+    with latents_by(model, truncated(model, 0.5)):
+        found = sampled(model, 60, [1, 2], 7, seeded(1))
+    assert found[:, 0].abs().max() <= 0.5
+    assert len(found[:, 0].unique()) == 30
+    assert sampled(model, 60, [1, 2], 7, seeded(1))[:, 0].abs().max() > 1
+
+
+def test_of_one_class_each_sample_has_its_own_latent() -> None:
+    found = sampled(Conditional(), 6, [3], 4, seeded(1))
+    assert len(found[:, 0].unique()) == 6
+    assert (found[:, 1] == 3).all()
+
+
+def test_the_sample_of_a_seed_is_its_first_whatever_the_other_seeds() -> None:
+    model = Conditional()
+    found = sampled_by_seed(model, range(5, 9), None)
+    for row, seed in zip(found, range(5, 9), strict=True):
+        assert torch.equal(row, model.sample(4, None, seeded(seed))[0])
+    assert torch.equal(sampled_by_seed(model, [8, 5], None), found[[3, 0]])
+
+
+def test_a_seed_has_a_row_of_all_labels_and_one_latent() -> None:
+    found = sampled_by_seed(Conditional(), [2, 7], [1, 8]).view(2, 2, 2)
+    assert found[..., 1].tolist() == [[1, 8], [1, 8]]
+    assert torch.equal(found[:, 0, 0], found[:, 1, 0])
+    assert found[0, 0, 0] != found[1, 0, 0]
+
+
+def test_seeds_are_a_range_a_list_or_one() -> None:
+    assert list(seed_numbers("3-6")) == [3, 4, 5, 6]
+    assert list(seed_numbers("4-4")) == [4]
+    assert seed_numbers([9, 2]) == [9, 2]
+    assert seed_numbers(5) == [5]
+
+
+@pytest.mark.parametrize("seeds", ["9-3", "0-9223372036854775808"])
+def test_a_range_without_seeds_is_refused(seeds: str) -> None:
+    with pytest.raises(UsageError, match=f"seeds={seeds}: expected the least seed, then the largest"):
+        seed_numbers(seeds)
