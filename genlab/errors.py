@@ -35,6 +35,10 @@ class NumericError(GenlabError):
     exit_code = 5
 
 
+class CollapseError(NumericError):
+    """Samples that are all alike or copies, or a game that one side has won."""
+
+
 class ResourceError(GenlabError):
     """Not enough memory or disk, or a device that is not there."""
 

@@ -112,6 +112,28 @@ def comparison(setting: str, numbers: Sequence[float], values: Mapping[str, Sequ
     figure.savefig(folder / "comparison.png", dpi=120)
 
 
+def samples_frame(items: Tensor, samples: Tensor, title: str, path: Path) -> None:
+    """One picture of samples in the plane over the data.
+
+    Shapes:
+        items: ``(N, 2)``.
+        samples: ``(M, 2)``.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    figure = new_figure(5, 5)
+    axes = figure.add_subplot()
+    low, high = items.min(0).values, items.max(0).values
+    margin = 0.3 * (high - low).clamp(min=1e-6)
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    axes.plot(items[:, 0], items[:, 1], ".", markersize=2, color="tab:blue", alpha=0.3, label="data")
+    axes.plot(samples[:, 0], samples[:, 1], ".", markersize=2, color="tab:orange", label="samples")
+    axes.set(xlim=(left, right), ylim=(bottom, top), title=title)
+    axes.legend(loc="upper right", markerscale=5)
+    figure.savefig(path, dpi=80)
+
+
 def mixture_frame(
     items: Tensor, parts: tuple[Tensor, Tensor, Tensor], density: Density, title: str, path: Path
 ) -> None:

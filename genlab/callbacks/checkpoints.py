@@ -111,7 +111,7 @@ class Checkpoints(Checkpoint):
         name, mode = self.monitor
         value = trainer.callback_metrics.get(name)
         if value is None:
-            return False
+            return self.best is None  # never measured on this data set: the newest is the best
         score = float(value)
         better = self.best is None or (score < self.best if mode == "min" else score > self.best)
         if better:

@@ -76,5 +76,9 @@ class ExactState(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         about = checkpoint["genlab"]
+        # Of a network that does not take its turn with every batch, the newest value may be older than the checkpoint.
+        reported(pl_module).update(
+            {name: value for name, value in about["metrics"].items() if name.startswith("train/")}
+        )
         epoch, batch = divmod(about["step"], about["batches"])
         dataset_of(trainer).resume_at(epoch, batch)

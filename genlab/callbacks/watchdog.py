@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genlab.callbacks.exact_state import seed_torch
 from genlab.callbacks.progress import reported
-from genlab.errors import NumericError
+from genlab.errors import CollapseError, NumericError
 
 COLLAPSED = 0.1
 """Nats an image, of all latents together, below which a posterior tells as good as nothing of the image."""
@@ -45,7 +45,7 @@ class Watchdog(pl.Callback):
             )
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if isinstance(exception, NumericError):
+        if isinstance(exception, NumericError) and not isinstance(exception, CollapseError):
             seed_torch(self.seed, trainer.global_step)
             where = first_bad(pl_module, self.batch)
             exception.args = (f"{exception.args[0]} at step {trainer.global_step + 1}: {where}",)

@@ -131,6 +131,7 @@ class FromLatents:
     latent_dim: int
     generator: nn.Module
     device: Any
+    best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = ("val/frechet_distance", "min")
     prior: Callable[..., Tensor] = staticmethod(torch.randn)
     """``torch.randn`` or alike, of the numbers of a latent, each drawn alone."""
 
@@ -264,6 +265,15 @@ class Classifies(Protocol):
     """log p(y|x) of each class, ``(N, num_classes)`` nats."""
 
     def log_posterior(self, images: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class ReadsCodes(Protocol):
+    """log q(c|x) of each value of a categorical code, ``(N, num_codes)`` nats."""
+
+    num_codes: int
+
+    def log_code_posterior(self, images: Tensor) -> Tensor: ...
 
 
 @runtime_checkable

@@ -1,0 +1,47 @@
+"""What a categorical code has to do with the classes, of which its model was told nothing.
+
+Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets", NIPS
+2016, arXiv:1606.03657, section 7.2: each value of the code is matched to a class.
+"""
+
+import torch
+from torch import Tensor
+
+from genlab.datasets.batches import LabelledImages
+from genlab.datasets.loader import Chosen
+from genlab.metrics.evaluation import Evaluation, Score
+from genlab.models.base import ReadsCodes
+
+
+def unfit(evaluation: Evaluation) -> str | None:
+    if not isinstance(evaluation.model, ReadsCodes):
+        return f"{evaluation.model_name} has no categorical code"
+    if not issubclass(evaluation.dataset.batch_type, LabelledImages) or evaluation.dataset.num_classes is None:
+        return f"'{evaluation.dataset.name}' has no classes"
+    return None if "validation" in evaluation.dataset.sources else f"'{evaluation.dataset.name}' has no validation part"
+
+
+def measure(evaluation: Evaluation) -> list[Score]:
+    """``code_accuracy``: held-out images of the class that most validation images of their code have."""
+    codes, labels = read(evaluation, "validation")
+    assert isinstance(evaluation.model, ReadsCodes)
+    assert evaluation.dataset.num_classes is not None
+    counts = torch.zeros(evaluation.model.num_codes, evaluation.dataset.num_classes, dtype=torch.int64)
+    counts.index_put_((codes, labels), torch.ones_like(labels), accumulate=True)
+    split = evaluation.held_out[0]
+    codes, labels = read(evaluation, split)
+    accuracy = (counts.argmax(1)[codes] == labels).double().mean().item()
+    how = {"split": split, "num_images": len(labels), "num_classes": len(counts.argmax(1).unique())}
+    return [Score("code_accuracy", accuracy, how)]
+
+
+def read(evaluation: Evaluation, split: str) -> tuple[Tensor, Tensor]:
+    """The code that the model reads off each image of a split, and its label."""
+    model, source = evaluation.model, evaluation.dataset.sources[split]
+    assert isinstance(model, ReadsCodes)
+    codes, labels = [], []
+    for part in torch.arange(len(source)).split(evaluation.batch_size):
+        batch = source.__getitems__(Chosen(-1, part))
+        codes.append(model.log_code_posterior(batch.images.to(model.device)).argmax(1).cpu())
+        labels.append(batch.labels)
+    return torch.cat(codes), torch.cat(labels)
