@@ -1,4 +1,4 @@
-"""Every command of the tutorial works, in its order; trainings are cut short, and sweeps to two jobs."""
+"""Every command of the tutorials works, in its order; trainings are cut short, and sweeps to two jobs."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import pytest
 import torch
 from child import genlab
 
-PAGE = Path(__file__).parents[1] / "docs" / "tutorial" / "1_likelihood.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorial").glob("*.md"))
 SHORT = {
     "train": ["trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "threads=1"],
     "sample": ["batch_size=64"],
@@ -17,17 +17,18 @@ SHORT = {
 PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif"}
 
 
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def commands(page: Path) -> list[list[str]]:
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
 
 
-def test_the_commands_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The children are forks of this process.
     few = torch.linspace(0.1, 1, 10, dtype=torch.float64)
     monkeypatch.setattr("genlab.metrics.log_partition.paper_schedule", lambda: few)
     runs = set()
-    for words in commands():
+    for words in commands(page):
         given = [word for word in words if word.split("=")[0] != "trainer.max_epochs"]
         if "-m" in given:
             given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given] + ["jobs=2"]
@@ -42,4 +43,5 @@ def test_the_commands_of_the_tutorial(tmp_path: Path, monkeypatch: pytest.Monkey
             kind = next((word.partition("=")[2] for word in words if word.startswith("kind=")), "samples")
             assert list((tmp_path / run / "samples").glob(f"{kind}*/{PICTURES.get(kind, 'grid.png')}")), output
         assert run in runs
-    assert (tmp_path / "runs" / "plane_gmm" / "samples" / "mixture.gif").is_file()
+    film = {"1_likelihood": "plane_gmm/samples/mixture.gif", "2_adversarial": "ring_gan/samples/learning.gif"}
+    assert (tmp_path / "runs" / film[page.stem]).is_file()
