@@ -20,6 +20,7 @@ SHORT = [
     "trainer.enable_progress_bar=false",
     "dataset.batch_size=16",
     "callbacks.sample_grid.num_samples=4",
+    "callbacks.sample_watch.num_samples=8",
     "accelerator=cpu",
     "threads=1",
 ]

