@@ -21,8 +21,8 @@ def sampled(
 ) -> Tensor:
     """``num_samples`` draws, the same whatever ``batch_size``.
 
-    Conditions, labels or rows of attributes, are taken in turn; a model with latents draws one for each time round, so that a row of the
-    picture shows what the label changes.
+    Conditions, labels or rows of attributes, are taken in turn; a model with latents draws one for each time round, so
+    that a row of the picture shows what the condition changes.
     """
     parts = torch.arange(num_samples).split(batch_size)
     if conditions is None:

@@ -33,8 +33,9 @@ COMPARED = 5000
 
 
 class SampleWatch(pl.Callback):
-    """Looks at samples of a generator after each validation, and warns once of each thing that goes
-    wrong after the first 1,000 batches.
+    """Looks at samples of a generator after each validation, and warns once of each thing that goes wrong.
+
+    Nothing is warned of in the first 1,000 batches.
 
     Logs ``val/frechet_distance`` to held-out items, by which the best checkpoint is chosen: on the features of the
     embedded classifier that knows the data set, of points on the points themselves, and not at all where there is

@@ -32,9 +32,11 @@ def main(
 
     Args:
         run: a run folder, a checkpoint file, or ``last``.
-        metrics: modules of ``genlab.metrics``; None takes all that apply to the model and its data set.
+        metrics: modules of ``genlab.metrics``; None takes all that apply to the model and its data set, but for those
+            that are measured only if they are named.
         num_samples: samples for the distances, and at most as many held-out images.
-        features: the network of the distances: ``auto``, ``digit``, ``fashion``, a file or a class.
+        features: the network of the distances: ``auto``, ``digit``, ``fashion``, ``imagenet``, a file or a class;
+            ``auto`` is the one that knows the images or, of other images, ``imagenet``.
         iwae_k: draws an image of the importance-weighted bound.
         iwae_images: images of that bound.
         seed: of all draws, and of which held-out images are taken where not all are.
@@ -47,14 +49,15 @@ def main(
     """
     import torch
 
-    from genlab.metrics.evaluation import Evaluation
+    from genlab.metrics.evaluation import Evaluation, holds_images
     from genlab.metrics.features import feature_network
     from genlab.run import load_model, write_json
     from genlab.training import choose_device, resolve_threads
 
     chosen = choose(metrics)
     loaded = load_model(run, checkpoint)
-    network = feature_network(features, loaded.dataset.features)
+    known = loaded.dataset.features or ("imagenet" if holds_images(loaded.dataset) else None)
+    network = feature_network(features, known)
     where = choose_device(device)
     torch.set_num_threads(resolve_threads("auto"))
     evaluation = Evaluation(
@@ -93,7 +96,7 @@ def main(
 
 
 def choose(names: list[str] | None) -> dict[str, ModuleType]:
-    """The modules of ``genlab.metrics`` that measure, by name: all, or those named.
+    """The modules of ``genlab.metrics`` that measure, by name: all but those of ``ONLY_IF_NAMED``, or those named.
 
     Raises:
         UsageError: there is no such metric.
@@ -106,7 +109,7 @@ def choose(names: list[str] | None) -> dict[str, ModuleType]:
     }
     found = {name: module for name, module in sorted(modules.items()) if hasattr(module, "measure")}
     if names is None:
-        return found
+        return {name: module for name, module in found.items() if not hasattr(module, "ONLY_IF_NAMED")}
     for name in names:
         if name not in found:
             raise UsageError(f"no metric '{name}'{nearest(name, found)}\nmetrics: {', '.join(found)}")
@@ -148,6 +151,8 @@ def phrase(key: str, value: Any) -> str:
     """One entry of ``Score.how`` for people: ``num_real: 2000`` is ``2,000 real``."""
     if key in ("unit", "undefined"):
         return str(value)
+    if key == "interval":
+        return f"95 % interval {value[0]:.4g} to {value[1]:.4g}"
     if key.startswith("num_"):
         return f"{value:,} {key.removeprefix('num_').replace('_', ' ')}"
     if key == "sha256":

@@ -16,13 +16,17 @@ from rich.progress import track
 from torch import Tensor
 
 from genlab.datasets.base import Dataset
-from genlab.datasets.batches import LabelledImages
+from genlab.datasets.batches import ImagesWithAttributes, LabelledImages
 from genlab.datasets.loader import Chosen, Source
 from genlab.errors import UsageError
+from genlab.metrics.bootstrap import interval
 from genlab.metrics.features import FeatureNetwork
 from genlab.models.base import GenerativeModel, Samples
 
 Part = TypeVar("Part")
+
+Resampled = Callable[[Tensor, Tensor, torch.Generator], Sequence[Tensor]]
+"""Scores of real features ``(N, D)`` and fake ones ``(M, D)``, each with those of resamples drawn by the generator."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Evaluation:
 
     Args:
         model: in evaluation mode, on the device to compute on.
-        network: of the distances; None if there is none that knows the images.
+        network: of the distances; None if the data are no images.
         num_samples: samples for the distances, and at most as many held-out images.
         seed: of all draws, and of which held-out items are taken where not all are.
         batch_size: items computed at a time; changes nothing but speed and memory.
@@ -86,12 +90,18 @@ class Evaluation:
             "train with some held out: dataset.num_validation=N (or, of a vector_file, dataset.num_test=N)"
         )
 
-    def items(self, count: int | None = None) -> Tensor:
-        """Numbers of held-out items, ascending: all, or at most ``count`` of them, drawn by the seed."""
-        size = len(self.held_out[1])
-        if count is None or count >= size:
-            return torch.arange(size)
-        return torch.randperm(size, generator=self.generator())[:count].sort().values
+    def items(self, count: int | None = None, only_normal: bool = False) -> Tensor:
+        """Numbers of held-out items, ascending: all, or at most ``count`` of them, drawn by the seed.
+
+        Args:
+            only_normal: leaves out anomalies, which samples of a model that is trained on normal items are not like.
+        """
+        items = torch.arange(len(self.held_out[1]))
+        if only_normal and self.dataset.has_anomalies:
+            items = items[self.held_out[1].__getitems__(Chosen(-1, items)).labels == 0]
+        if count is None or count >= len(items):
+            return items
+        return items[torch.randperm(len(items), generator=self.generator())[:count].sort().values]
 
     def batches(self, items: Tensor, batch_size: int, doing: str) -> Iterator[Tensor]:
         """The data of held-out items: images ``(N, C, H, W)`` in [-1, 1], or vectors ``(N, D)``."""
@@ -102,7 +112,9 @@ class Evaluation:
     @cached_property
     def real_features(self) -> Tensor:
         """``(N, D)`` of ``num_samples`` held-out images, fewer if there are not as many."""
-        images = self.batches(self.items(self.num_samples), self.batch_size, "features of held-out images")
+        images = self.batches(
+            self.items(self.num_samples, only_normal=True), self.batch_size, "features of held-out images"
+        )
         return torch.cat([self._features(part) for part in images])
 
     @cached_property
@@ -117,32 +129,72 @@ class Evaluation:
         assert self.network is not None
         return self.network.features(images).cpu().double()
 
+    @cached_property
+    def fake_log_probabilities(self) -> Tensor:
+        """log p(y|x) of the samples of ``fake_features`` in nats, ``(num_samples, num_classes)`` float64."""
+        assert self.network is not None
+        return self.network.log_probabilities(self.fake_features.to(self.model.device)).cpu()
+
     def unfit_for_features(self) -> str | None:
         """Why there are no features of samples and images, or None."""
         if not isinstance(self.model, Samples):
             return f"{self.model_name} draws no samples"
-        if not issubclass(self.dataset.batch_type, LabelledImages):
-            return f"'{self.dataset.name}' holds no images"
-        if self.network is None:
-            return (
-                f"no embedded network knows the images of '{self.dataset.name}': name one, features=digit or fashion, "
-                "or a file of weights, features=FILE"
-            )
+        return None if holds_images(self.dataset) else f"'{self.dataset.name}' holds no single images"
+
+    def unfit_for_classes(self) -> str | None:
+        """Why no classes are seen in samples, or None."""
+        if reason := self.unfit_for_features():
+            return reason
+        if self.network is not None and self.network.classifier is None:
+            return f"{self.network.name} tells no classes: features=digit, fashion or imagenet does"
         return None
 
-    def distance(self, kind: str, between: Callable[[Tensor, Tensor], float]) -> Score:
-        """The score ``<kind>_<network>`` of a distance between features, each ``(N, D)`` float64."""
+    @property
+    def about_network(self) -> dict[str, Any]:
+        """What is printed of the network beside each score that it has a part in."""
         assert self.network is not None
-        name = f"{kind}_{self.network.name}"
+        return {"network": self.network.name, "sha256": self.network.sha256, "resize": self.network.resize}
+
+    def comparison(
+        self, highest: dict[str, float], least: int, measure: Resampled, settings: dict[str, Any] | None = None
+    ) -> list[Score]:
+        """The scores ``<kind>_<network>`` of real and fake features, each ``(N, D)`` float64, with their intervals.
+
+        Args:
+            highest: the most that each kind of score can be; the least is 0.
+            least: rows that each set must have.
+            measure: gives each kind's value and those of resamples, ``(1 + R,)``.
+            settings: of the measurement, to be printed.
+        """
         groups = {"held-out images": self.real_features, "samples": self.fake_features}
         real, fake = groups.values()
         how: dict[str, Any] = {"split": self.held_out[0], "num_real": len(real), "num_samples": len(fake)}
-        how |= {"seed": self.seed, "network": self.network.name, "sha256": self.network.sha256}
-        faults = [f"there is 1 of at least 2 {what}" for what, features in groups.items() if len(features) < 2]
-        faults += [fault for what, features in groups.items() if (fault := not_finite(features, what))]
+        how |= {"seed": self.seed} | (settings or {}) | self.about_network
+        faults = [fault for what, rows in groups.items() if (fault := too_few(rows, least, what))]
+        faults += [fault for what, rows in groups.items() if (fault := not_finite(rows, what))]
+        names = [f"{kind}_{how['network']}" for kind in highest]
         if faults:
-            return Score(name, None, how | {"undefined": "; ".join(faults)})
-        return Score(name, between(real, fake), how)
+            return [Score(name, None, how | {"undefined": "; ".join(faults)}) for name in names]
+        found = zip(names, measure(real, fake, self.generator()), highest.values(), strict=True)
+        return [estimated(name, values, 0, high, how) for name, values, high in found]
+
+
+def holds_images(dataset: Dataset) -> bool:
+    """Whether an item is one image, whatever comes with it."""
+    return issubclass(dataset.batch_type, LabelledImages | ImagesWithAttributes)
+
+
+def too_few(rows: Tensor, least: int, what: str) -> str | None:
+    """That there are fewer than ``least`` rows, or None."""
+    verb = "is" if len(rows) == 1 else "are"
+    return f"there {verb} {len(rows)} of at least {least} {what}" if len(rows) < least else None
+
+
+def estimated(name: str, values: Tensor, low: float, high: float, how: dict[str, Any]) -> Score:
+    """A score in [low, high] with its interval, from its value and those of resamples, ``(1 + R,)``."""
+    return Score(
+        name, values[0].item(), {"interval": interval(values, low, high), "num_resamples": len(values) - 1} | how
+    )
 
 
 def not_finite(features: Tensor, what: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The networks whose features the distances compare: two embedded ones, torchvision's, and the user's own.
+"""The networks whose features the distances compare: three embedded ones, torchvision's, and the user's own.
 
 Neither TorchScript nor ``torch.export`` files are read: both formats unpickle or run what the file says while they are
 loaded. Weights alone are read instead, and code comes only from packages that the user allows.
@@ -26,13 +26,14 @@ from genlab.config.targets import build
 from genlab.datasets.embedded import asset, index
 from genlab.datasets.images import LUMA
 from genlab.errors import DataError, UsageError
+from genlab.metrics.efficientnet import RESIZE, EfficientNetLite0
 
-EMBEDDED = ("digit", "fashion")
+EMBEDDED = ("digit", "fashion", "imagenet")
 WEIGHT_FILES = (".pth", ".pt", ".safetensors")
 ACCEPTED = (
-    "accepted: auto, digit, fashion, the weights of a torchvision classifier (FILE.pth or FILE.safetensors, named as "
-    "torchvision names them: resnet18-f37072fd.pth), or a class of your own package (package.module.Class with "
-    "--allow package)"
+    "accepted: auto, digit, fashion, imagenet, the weights of a torchvision classifier (FILE.pth or FILE.safetensors, "
+    "named as torchvision names them: resnet18-f37072fd.pth), or a class of your own package (package.module.Class "
+    "with --allow package)"
 )
 
 
@@ -49,14 +50,16 @@ class FeatureNetwork:
 
     Args:
         sha256: of the file of its weights or, for a class, of its weights.
+        resize: how images are brought to the size it takes; Fréchet distances of other filters do not compare.
         network: ``(N, C, H, W)`` in [-1, 1] -> ``(N, D)``.
         classifier: ``(N, D)`` -> ``(N, num_classes)`` logits; None if its features tell no classes.
     """
 
     name: str
     sha256: str
+    resize: str
     network: nn.Module
-    classifier: nn.Module | None = None
+    classifier: nn.Linear | None = None
 
     def to(self, device: torch.device) -> "FeatureNetwork":
         for module in filter(None, (self.network, self.classifier)):
@@ -77,12 +80,17 @@ class FeatureNetwork:
             )
         return features
 
+    def log_probabilities(self, features: Tensor) -> Tensor:
+        """log p(y|x) in nats of a network that tells classes, ``(N, D)`` -> ``(N, num_classes)`` float64."""
+        assert self.classifier is not None
+        return self.classifier(features.float()).double().log_softmax(1)
+
 
 def feature_network(name: str, known: str | None) -> FeatureNetwork | None:
     """The network that a user names, in evaluation mode.
 
     Args:
-        name: ``auto``, ``digit``, ``fashion``, a file of weights or the full name of a class.
+        name: ``auto``, ``digit``, ``fashion``, ``imagenet``, a file of weights or the full name of a class.
         known: the embedded network that knows the data set, for ``auto``; None if there is none.
 
     Raises:
@@ -153,12 +161,14 @@ def grey_28(images: Tensor) -> Tensor:
 
 
 def embedded(kind: str) -> FeatureNetwork:
-    """The classifier of ``digit`` or ``fashion`` images that comes with genlab."""
-    file = f"{kind}_features.safetensors"
-    classifier = Classifier().eval()
-    classifier.load_state_dict(safetensors.torch.load(asset(file)))
-    network = EmbeddedFeatures(classifier)
-    return FeatureNetwork(f"{kind}_features", index()[file]["sha256"], network.eval(), classifier.classifier)
+    """The classifier of ``digit``, ``fashion`` or ``imagenet`` images that comes with genlab."""
+    name = "efficientnet_lite0" if kind == "imagenet" else f"{kind}_features"
+    classifier = EfficientNetLite0() if kind == "imagenet" else Classifier()
+    classifier.load_state_dict(safetensors.torch.load(asset(f"{name}.safetensors")))
+    network: nn.Module = classifier if isinstance(classifier, EfficientNetLite0) else EmbeddedFeatures(classifier)
+    resize = RESIZE if kind == "imagenet" else "32 cropped to 28, else area, smaller ones bilinear"
+    sha256 = index()[f"{name}.safetensors"]["sha256"]
+    return FeatureNetwork(name, sha256, resize, network.eval(), classifier.classifier)
 
 
 class TorchvisionFeatures(nn.Module):
@@ -196,7 +206,11 @@ def of_torchvision(path: Path) -> FeatureNetwork:
     network.set_submodule(linear[-1], nn.Identity())
     preset = torchvision.models.get_model_weights(architecture).DEFAULT.transforms()
     preset.resize_size = preset.crop_size * 2  # height and width, so that the crop leaves nothing out
-    return FeatureNetwork(architecture, hashlib.sha256(data).hexdigest(), TorchvisionFeatures(network, preset).eval())
+    sha256, resize = (
+        hashlib.sha256(data).hexdigest(),
+        f"{preset.interpolation.value} antialias to {preset.crop_size[0]}",
+    )
+    return FeatureNetwork(architecture, sha256, resize, TorchvisionFeatures(network, preset).eval())
 
 
 def read_weights(path: Path) -> tuple[bytes, Mapping[str, Any]]:
@@ -235,4 +249,4 @@ def of_class(name: str) -> FeatureNetwork:
     for key, weight in sorted(network.state_dict().items()):
         digest.update(f"{key} {weight.dtype} {list(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return FeatureNetwork(type(network).__name__, digest.hexdigest(), network.eval())
+    return FeatureNetwork(type(network).__name__, digest.hexdigest(), "its own", network.eval())

@@ -31,5 +31,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
     how = {"num_samples": len(samples), "seed": evaluation.seed}
     return [
         Score("modes", int((counts >= LEAST_SHARE * len(samples)).sum()), how | {"num_modes": len(counts)}),
-        Score("high_quality", is_near.float().mean().item(), how | {"within": 3 * evaluation.dataset.standard_deviation}),
+        Score(
+            "high_quality", is_near.float().mean().item(), how | {"within": 3 * evaluation.dataset.standard_deviation}
+        ),
     ]

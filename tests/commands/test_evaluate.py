@@ -1,6 +1,7 @@
 """``genlab evaluate``: what it prints and writes, what it chooses, what it refuses."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import torch
 from conftest import short_config, trained
 
+from genlab import metrics as package
 from genlab.checkpoint import load, save
 from genlab.cli import main
 from genlab.commands.evaluate import choose, measure
@@ -20,10 +22,22 @@ from genlab.errors import UsageError
 from genlab.run import load_model
 
 SMALL = ("iwae_images=2", "iwae_k=3", "num_samples=40")
-ALL = ["accuracy", "active_units", "class_coverage", "elbo", "frechet_distance", "iwae", "kernel_distance"]
-ALL += ["log_likelihood", "reconstruction"]
-FIT = [name for name in ALL if name not in ("accuracy", "log_likelihood", "reconstruction")]
+ALL = sorted(path.stem for path in Path(package.__path__[0]).glob("*.py") if "\ndef measure(" in path.read_text())
+UNFIT = {
+    "accuracy": "VAE does not classify",
+    "log_likelihood": "VAE cannot compute its likelihood",
+    "modes": "'fashion_mnist' has no modes of known place",
+    "reconstruction": "VAE has no cost of its reconstructions",
+    "sample_accuracy": "VAE takes no labels",
+}
+"""Of a VAE; with what other kinds of data and models are measured by."""
+
+FIT = ["accuracy", "log_likelihood", "modes", "reconstruction", "sample_accuracy"]
 """Of a VAE."""
+
+FIT = ["active_units", "class_coverage", "elbo", "frechet", "inception_score", "iwae", "kernel_distance"]
+FIT += ["precision_recall"]
+KINDS = ("fd", "is", "kd", "precision", "recall", "density", "coverage")
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +76,13 @@ def test_all_that_applies_is_measured_and_told(capsys: Capture, copy: Path) -> N
     found = report(capsys, copy, "num_samples=1000")
     assert set(found) == {"metrics", "how", "left_out", "run", "model", "dataset", "checkpoint", "step"}
     assert set(found["metrics"]) == {
-        *("active_units", "classes_in_1000", "elbo", "iwae_3", "fd_fashion_features", "kd_fashion_features"),
+        *("active_units", "classes_in_1000", "elbo", "iwae_3"),
+        *(f"{kind}_fashion_features" for kind in KINDS),
     }
     assert found["how"].keys() == found["metrics"].keys()
     assert all(isinstance(value, int | float) for value in found["metrics"].values())
-    assert found["left_out"] == {
-        "accuracy": "VAE does not classify",
-        "log_likelihood": "VAE cannot compute its likelihood",
-        "reconstruction": "VAE has no cost of its reconstructions",
-    }
+    assert found["left_out"].keys() == {*ALL} - {*FIT, "parzen"}
+    assert UNFIT.items() <= found["left_out"].items()
     assert {key: found[key] for key in ("run", "model", "dataset", "checkpoint", "step")} == {
         "run": str(copy),
         "model": "VAE",
@@ -78,15 +90,21 @@ def test_all_that_applies_is_measured_and_told(capsys: Capture, copy: Path) -> N
         "checkpoint": "last",
         "step": 6,
     }
-    how = found["how"]["fd_fashion_features"]
+    how = dict(found["how"]["fd_fashion_features"])
+    low, high = how.pop("interval")
+    assert 0 <= low < found["metrics"]["fd_fashion_features"] < high
     assert how == {
+        "num_resamples": 100,
         "split": "test",
         "num_real": 1000,
         "num_samples": 1000,
         "seed": 0,
         "network": "fashion_features",
         "sha256": index()["fashion_features.safetensors"]["sha256"],
+        "resize": "32 cropped to 28, else area, smaller ones bilinear",
     }
+    for name in ("classes_in_1000", *(f"{kind}_fashion_features" for kind in KINDS)):
+        assert {"interval", "num_samples", "seed", "network", "sha256", "resize"} < found["how"][name].keys()
     assert found["how"]["elbo"]["num_images"] == 2000
     assert found["how"]["iwae_3"]["num_images"] == 2
 
@@ -117,8 +135,11 @@ def test_the_table_says_the_same(capsys: Capture, copy: Path, monkeypatch: pytes
     for name, value in metrics.items():
         assert lines[name].split()[1] == f"{value:.5g}"
     assert "nats an image, split test, 2,000 images, draws 1, seed 0" in lines["elbo"]
-    notes = "split test, 40 real, 40 samples, seed 0, network fashion_features, sha256 6b9684899f7a"
+    notes = (
+        "100 resamples, split test, 40 real, 40 samples, seed 0, network fashion_features, sha256 6b9684899f7a…, resize"
+    )
     assert notes in lines["fd_fashion_features"]
+    assert re.search(r" 95 % interval \S+ to \S+, ", lines["fd_fashion_features"])
     assert "FID" not in output
     assert "VAE cannot compute its likelihood" in lines["log_likelihood"]
     assert output.splitlines()[-1].endswith("evaluation.json")
@@ -142,19 +163,27 @@ def test_metrics_are_chosen_by_name_in_the_order_given(capsys: Capture, copy: Pa
 
 
 def test_every_metric_is_found_by_its_file() -> None:
-    assert list(choose(None)) == ALL
-    for module in choose(None).values():
+    assert list(choose(None)) == [name for name in ALL if name != "parzen"]
+    assert list(choose(["parzen"])) == ["parzen"]
+    for module in choose(ALL).values():
         assert module.__doc__
         assert callable(module.unfit)
 
 
+def test_the_parzen_window_is_measured_if_it_is_named(capsys: Capture, copy: Path) -> None:
+    found = report(capsys, copy, "metrics=[parzen]")
+    assert list(found["metrics"]) == ["parzen"]
+    assert found["how"]["parzen"]["num_images"] == 2000
+    assert 0 < found["how"]["parzen"]["sigma"] <= 1
+
+
 def test_another_network_gives_its_name(capsys: Capture, copy: Path) -> None:
-    found = report(capsys, copy, "features=digit", "metrics=[frechet_distance]")
+    found = report(capsys, copy, "features=digit", "metrics=[frechet]")
     assert list(found["metrics"]) == ["fd_digit_features"]
 
 
 def test_one_sample_is_undefined_and_not_nan(capsys: Capture, copy: Path) -> None:
-    found = report(capsys, copy, "num_samples=1", "metrics=[frechet_distance,class_coverage]")
+    found = report(capsys, copy, "num_samples=1", "metrics=[frechet,class_coverage]")
     assert found["metrics"] == {"fd_fashion_features": None, "classes_in_1": 1}
     reason = "there is 1 of at least 2 held-out images; there is 1 of at least 2 samples"
     assert found["how"]["fd_fashion_features"]["undefined"] == reason
@@ -230,22 +259,37 @@ def test_what_is_no_run_is_refused(capsys: Capture) -> None:
     assert "name a run: its folder, a checkpoint file, or `last`" in capsys.readouterr().err
 
 
-def test_data_that_no_embedded_network_knows_have_no_distance(capsys: Capture, tmp_path: Path) -> None:
+def test_images_that_no_embedded_network_was_trained_on_are_compared_by_imagenet(
+    capsys: Capture, tmp_path: Path
+) -> None:
     folder = tmp_path / "digits"
     trained(folder, short_config("vae", "dataset=optdigits", "model.hidden_dims=[4]"))
-    found = report(capsys, folder)
-    assert set(found["metrics"]) == {"active_units", "elbo", "iwae_3"}
-    advice = (
-        "no embedded network knows the images of 'optdigits': name one, features=digit or fashion, or a file of "
-        "weights, features=FILE"
-    )
-    assert found["left_out"]["frechet_distance"] == advice
-    assert refusal(capsys, folder, "metrics=[kernel_distance]") == (
-        2,
-        f"genlab: this cannot be measured:\n  kernel_distance: {advice}\n",
-    )
+    found = report(capsys, folder, "num_samples=8", "metrics=[frechet,inception_score]")
+    assert list(found["metrics"]) == ["fd_efficientnet_lite0", "is_efficientnet_lite0"]
+    assert found["how"]["fd_efficientnet_lite0"]["resize"] == "bilinear antialias to 224"
+    assert found["how"]["fd_efficientnet_lite0"]["sha256"] == index()["efficientnet_lite0.safetensors"]["sha256"]
+    code, error = refusal(capsys, folder, "metrics=[class_coverage]")
+    assert (code, "efficientnet_lite0 tells 1,000 classes, too many to look for among 1,000" in error) == (2, True)
     named = report(capsys, folder, "features=digit", "metrics=[class_coverage]")
     assert list(named["metrics"]) == ["classes_in_40"]
+
+
+def test_samples_of_a_class_are_seen_as_of_that_class(capsys: Capture, tmp_path: Path) -> None:
+    folder = tmp_path / "bayes"
+    words = [
+        "dataset=fashion_mnist",
+        "dataset.data_shape=[1,14,14]",
+        "dataset.batch_size=1000",
+        "model.covariance=diag",
+    ]
+    trained(folder, short_config("bayes_classifier", *words))
+    found = report(capsys, folder, "num_samples=200", "metrics=[sample_accuracy]")
+    # By chance it would be 0.1; diagonal Gaussians draw noisy images.
+    assert 0.15 < found["metrics"]["sample_accuracy"] < 1
+    dataset = load_model(str(folder)).dataset
+    dataset.setup()
+    assert dataset.class_names is not None
+    assert found["how"]["sample_accuracy"]["least_accurate"] in dataset.class_names
 
 
 def test_nothing_to_measure_is_an_error() -> None:

@@ -73,5 +73,5 @@ def test_it_applies_to_models_that_draw_images_and_networks_that_know_classes() 
     assert class_coverage.unfit(evaluation(Repeats(torch.zeros(1)), dataset, embedded("digit"))) is None
     assert class_coverage.unfit(evaluation(Silent(), dataset)) == "Silent draws no samples"
     assert class_coverage.unfit(evaluation(Repeats(torch.zeros(1)), dataset, PIXELS)) == (
-        "pixels tells no classes: features=digit or fashion does"
+        "pixels tells no classes: features=digit, fashion or imagenet does"
     )

@@ -7,8 +7,9 @@ import torch
 from tiny import PIXELS, LinearGaussian, Repeats, Silent, Splits, data_of, evaluation
 from torch import Tensor, nn
 
+from genlab.datasets.batches import ImagesWithAttributes, LabelledImages, UnpairedImages, Vectors
 from genlab.errors import UsageError
-from genlab.metrics.evaluation import mean_score
+from genlab.metrics.evaluation import holds_images, mean_score
 from genlab.metrics.features import FeatureNetwork
 
 
@@ -68,8 +69,33 @@ def test_distances_say_why_they_do_not_apply() -> None:
     dataset, vectors = Splits(train=images(1), test=images(2)), Splits(train=torch.zeros(1, 2), test=torch.zeros(2, 2))
     assert evaluation(LinearGaussian(), dataset).unfit_for_features() is None
     assert evaluation(Silent(), dataset).unfit_for_features() == "Silent draws no samples"
-    assert evaluation(LinearGaussian(), vectors).unfit_for_features() == "'tiny' holds no images"
-    assert "features=digit or fashion" in str(evaluation(LinearGaussian(), dataset, network=None).unfit_for_features())
+    assert evaluation(LinearGaussian(), vectors).unfit_for_features() == "'tiny' holds no single images"
+    reason = "pixels tells no classes: features=digit, fashion or imagenet does"
+    assert evaluation(LinearGaussian(), dataset).unfit_for_classes() == reason
+    assert evaluation(LinearGaussian(), vectors).unfit_for_classes() == "'tiny' holds no single images"
+
+
+def test_one_image_an_item_is_what_features_are_of() -> None:
+    dataset = Splits(train=images(1))
+    found = []
+    for batch_type in (LabelledImages, ImagesWithAttributes, UnpairedImages, Vectors):
+        dataset.batch_type = batch_type
+        found.append(holds_images(dataset))
+    assert found == [True, True, False, False]
+
+
+def test_samples_are_not_compared_with_anomalies() -> None:
+    dataset = Splits(train=images(1), test=torch.arange(12.0).view(12, 1, 1, 1).expand(-1, 1, 2, 2))
+    dataset.setup("test")
+    dataset.sources["test"].labels = torch.arange(12) % 3  # type: ignore[attr-defined]
+    dataset.has_anomalies = True
+    found = evaluation(Silent(), dataset)
+    assert len(found.items()) == 12
+    assert found.items(only_normal=True).tolist() == [0, 3, 6, 9]
+    some = found.items(2, only_normal=True).tolist()
+    assert len(some) == 2
+    assert set(some) < {0, 3, 6, 9}
+    assert found.real_features[:, 0].tolist() == [0, 3, 6, 9]
 
 
 @pytest.mark.parametrize(
@@ -82,26 +108,49 @@ def test_distances_say_why_they_do_not_apply() -> None:
 )
 def test_a_distance_is_undefined_for_a_reason(num_real: int, samples: Tensor, reason: str) -> None:
     found = evaluation(Repeats(samples), Splits(train=images(1), test=images(num_real)), num_samples=5)
-    score = found.distance("d", lambda real, fake: pytest.fail("it must not be computed"))
+    [score] = found.comparison({"d": 1}, 2, lambda real, fake, generator: pytest.fail("it must not be computed"))
     assert (score.name, score.value, score.how["undefined"]) == ("d_pixels", None, reason)
 
 
-def test_a_distance_says_how_it_was_had() -> None:
+def test_how_many_rows_are_needed_is_told() -> None:
+    found = evaluation(Repeats(images(5)), Splits(train=images(1), test=images(3)), num_samples=5)
+    [score] = found.comparison({"d": 1}, 6, lambda real, fake, generator: pytest.fail("it must not be computed"))
+    reason = "there are 3 of at least 6 held-out images; there are 5 of at least 6 samples"
+    assert score.how["undefined"] == reason
+
+
+def test_a_comparison_says_how_it_was_had() -> None:
     found = evaluation(Repeats(images(5)), Splits(train=images(1), test=images(3)), num_samples=6, seed=9)
-    score = found.distance("d", lambda real, fake: 0.5)
-    assert score.value == 0.5
-    assert score.how == {
+    resampled = list(torch.tensor([[0.5, 0.4, 0.6], [0.9, 0.7, 0.9]], dtype=torch.float64))
+    first, second = found.comparison({"a": math.inf, "b": 1}, 2, lambda real, fake, generator: resampled, {"k": 5})
+    assert (first.name, first.value, second.name, second.value) == ("a_pixels", 0.5, "b_pixels", 0.9)
+    margin = 1.96 * math.sqrt(0.02)
+    assert second.how["interval"] == pytest.approx([0.9 - margin, 1])
+    assert first.how == {
+        "interval": pytest.approx([0.5 - margin, 0.5 + margin]),
+        "num_resamples": 2,
         "split": "test",
         "num_real": 3,
         "num_samples": 6,
         "seed": 9,
+        "k": 5,
         "network": "pixels",
         "sha256": PIXELS.sha256,
+        "resize": "none",
     }
 
 
+def test_resamples_are_drawn_by_the_seed_alone() -> None:
+    dataset, intervals = Splits(train=images(1), test=images(3)), []
+    for seed, batch_size in ((1, 32), (1, 7), (2, 32)):
+        found = evaluation(LinearGaussian(), dataset, seed=seed, batch_size=batch_size)
+        [score] = found.comparison({"d": 9}, 2, lambda real, fake, generator: [torch.rand(3, generator=generator)])
+        intervals.append(score.how["interval"])
+    assert intervals[0] == intervals[1] != intervals[2]
+
+
 def test_a_network_must_give_one_row_an_image() -> None:
-    maps = FeatureNetwork("maps", "", nn.Identity())
+    maps = FeatureNetwork("maps", "", "none", nn.Identity())
     found = evaluation(Repeats(images(5)), Splits(train=images(1), test=images(3)), network=maps)
     with pytest.raises(UsageError, match=r"maps gives \[3, 1, 2, 2\] for images \[3, 1, 2, 2\], expected \[3, D\]"):
         _ = found.real_features

@@ -19,7 +19,7 @@ from genlab.datasets.embedded import ASSETS, Embedded, index
 from genlab.datasets.loader import Chosen
 from genlab.errors import DataError, UsageError
 from genlab.metrics.features import FeatureNetwork, feature_network, grey_28, read_weights
-from genlab.metrics.frechet_distance import frechet_distance
+from genlab.metrics.frechet import frechet_distance
 
 FILES = {"digit": "mnist", "fashion": "fashion_mnist"}
 
@@ -133,6 +133,7 @@ def test_torchvision_weights_give_the_input_of_the_last_layer(
     assert network is not None
     assert (network.name, network.classifier) == ("shufflenet_v2_x0_5", None)
     assert network.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert network.resize == "bilinear antialias to 224"
     images = torch.rand(2, 1, 40, 30) * 2 - 1
     whole = torchvision.models.get_model("shufflenet_v2_x0_5", weights=None)
     whole.load_state_dict(weights)
@@ -225,7 +226,10 @@ def test_a_network_without_a_linear_layer_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fashon", "features=fashon: there is no such network\naccepted: auto, digit, fashion, the weights of"),
+        (
+            "fashon",
+            "features=fashon: there is no such network\naccepted: auto, digit, fashion, imagenet, the weights of",
+        ),
         ("network.pt2/", "features=network.pt2/: there is no such network"),
         ("missing/resnet18.pth", "features=missing/resnet18.pth: there is no such file"),
         ("my_network.pth", "features=my_network.pth: torchvision has no classifier of that name"),
@@ -238,7 +242,7 @@ def test_a_network_without_a_linear_layer_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_network_is_refused_with_what_is(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as refused:
         feature_network(name, None)
-    assert "accepted: auto, digit, fashion, the weights of a torchvision classifier" in str(refused.value)
+    assert "accepted: auto, digit, fashion, imagenet, the weights of a torchvision classifier" in str(refused.value)
 
 
 def test_a_class_of_an_allowed_package_is_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +261,7 @@ def test_a_class_of_an_allowed_package_is_a_network(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("GENLAB_ALLOW", "my_networks")
     network = feature_network("my_networks.Means", None)
     assert network is not None
-    assert network.name == "Means"
+    assert (network.name, network.resize) == ("Means", "its own")
     assert network.sha256 == hashlib.sha256(b"scale torch.float32 []" + b"\x00\x00\x00\x40").hexdigest()
     with torch.no_grad():
         assert torch.equal(network.features(torch.ones(2, 3, 4, 4)), torch.full((2, 3), 2.0))

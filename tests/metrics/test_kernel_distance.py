@@ -4,10 +4,11 @@ import pytest
 import torch
 from tiny import LinearGaussian, Silent, Splits, data_of, evaluation
 from torch import Tensor, nn
-from torchmetrics.image.kid import KernelInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance, poly_mmd
 
 from genlab.metrics import kernel_distance as metric
-from genlab.metrics.kernel_distance import kernel_distance
+from genlab.metrics.bootstrap import drawn_counts
+from genlab.metrics.kernel_distance import estimates, kernel_distance
 
 
 def draw(rows: int, columns: int, seed: int = 0) -> Tensor:
@@ -47,6 +48,21 @@ def test_it_equals_torchmetrics_with_one_subset_of_all() -> None:
     reference.update(real.view(-1, 1, 4, 4), real=True)
     reference.update(fake.view(-1, 1, 4, 4), real=False)
     assert kernel_distance(real, fake) == pytest.approx(reference.compute()[0].item(), rel=1e-9)
+
+
+def test_it_equals_the_formula_of_torchmetrics_on_given_features() -> None:
+    real, fake = draw(100, 16, 1), draw(100, 16, 2) * 1.5 + 0.2
+    assert kernel_distance(real, fake) == pytest.approx(poly_mmd(real, fake).item(), rel=1e-6)
+    assert kernel_distance(real.float(), fake.float()) == pytest.approx(poly_mmd(real, fake).item(), rel=1e-5)
+
+
+def test_counts_are_repeated_rows() -> None:
+    real, fake, generator = draw(20, 5, 1), draw(30, 5, 2) + 0.5, torch.Generator().manual_seed(0)
+    counts = drawn_counts(20, generator)[:4], drawn_counts(30, generator)[:4]
+    found = estimates(real, fake, *counts)
+    for value, *times in zip(found.tolist(), *counts, strict=True):
+        repeated = [rows.repeat_interleave(n.long(), 0) for rows, n in zip((real, fake), times, strict=True)]
+        assert value == pytest.approx(pair_by_pair(*repeated), rel=1e-10)
 
 
 def test_two_points_have_a_closed_form() -> None:

@@ -14,22 +14,23 @@ from genlab.metrics.evaluation import Evaluation
 from genlab.metrics.features import FeatureNetwork
 from genlab.models.base import GenerativeModel, row_by_row
 
-PIXELS = FeatureNetwork("pixels", "0" * 64, nn.Flatten())
+PIXELS = FeatureNetwork("pixels", "0" * 64, "none", nn.Flatten())
 """The images themselves, row after row."""
 
 
 class Items:
-    """Given data, all of one class."""
+    """Given data, all of class 0 unless their ``labels`` are set."""
 
     def __init__(self, data: Tensor) -> None:
         self.data = data
+        self.labels = torch.zeros(len(data), dtype=torch.long)
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitems__(self, chosen: Chosen) -> Any:
         data = self.data[chosen.items]
-        return Vectors(data) if data.ndim == 2 else LabelledImages(data, torch.zeros(len(data), dtype=torch.long))
+        return Vectors(data) if data.ndim == 2 else LabelledImages(data, self.labels[chosen.items])
 
 
 class Splits(Dataset):
