@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 
 from genlab.errors import UsageError
+from genlab.run import WeightsChoice
 
 if TYPE_CHECKING:
     from genlab.metrics.evaluation import Evaluation, Score
@@ -19,6 +20,7 @@ def main(
     run: str | None,
     metrics: Annotated[list[str], Field(min_length=1)] | None,
     checkpoint: str,
+    weights: WeightsChoice | None,
     num_samples: PositiveInt,
     features: str,
     iwae_k: PositiveInt,
@@ -34,6 +36,7 @@ def main(
         run: a run folder, a checkpoint file, or ``last``.
         metrics: modules of ``genlab.metrics``; None takes all that apply to the model and its data set, but for those
             that are measured only if they are named.
+        weights: ``averaged`` over the training or the ``last``; None is averaged if there are.
         num_samples: samples for the distances, and at most as many held-out images.
         features: the network of the distances: ``auto``, ``digit``, ``fashion``, ``imagenet``, a file or a class;
             ``auto`` is the one that knows the images or, of other images, ``imagenet``.
@@ -44,7 +47,7 @@ def main(
 
     Raises:
         RunError: no such run or checkpoint.
-        UsageError: no such metric or network, or it does not apply.
+        UsageError: no such metric or network, it does not apply, or averaged weights are wanted of a run without.
         DataError: the data or the network's weights are damaged.
     """
     import torch
@@ -55,7 +58,7 @@ def main(
     from genlab.training import choose_device, resolve_threads
 
     chosen = choose(metrics)
-    loaded = load_model(run, checkpoint)
+    loaded = load_model(run, checkpoint, weights)
     known = loaded.dataset.features or ("imagenet" if holds_images(loaded.dataset) else None)
     network = feature_network(features, known)
     where = choose_device(device)
@@ -80,6 +83,7 @@ def main(
         "model": evaluation.model_name,
         "dataset": loaded.dataset.name,
         "checkpoint": loaded.checkpoint,
+        "weights": loaded.weights,
         "step": loaded.step,
     }
     # A checkpoint file that was copied elsewhere has no run folder to write to.
@@ -89,7 +93,9 @@ def main(
     if json:
         print(json_format.dumps(report, indent=2))
         return
-    print(f"{evaluation.model_name} on {loaded.dataset.name}, checkpoint '{loaded.checkpoint}', step {loaded.step}")
+    averaged = ", averaged weights" if loaded.weights == "averaged" else ""
+    about = f"{evaluation.model_name} on {loaded.dataset.name}, checkpoint '{loaded.checkpoint}'"
+    print(f"{about}, step {loaded.step}{averaged}")
     print_table(scores, left_out)
     if path is not None:
         print(f"written to {os.path.relpath(path)}")

@@ -1,7 +1,7 @@
 """What a categorical code has to do with the classes, of which its model was told nothing.
 
-Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets", NIPS
-2016, arXiv:1606.03657, section 7.2: each value of the code is matched to a class.
+Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets",
+NIPS 2016, arXiv:1606.03657, section 7.2: each value of the code is matched to a class.
 """
 
 import torch

@@ -45,6 +45,7 @@ class WGANGP(FromLatents, GenerativeModel):
         self.critic_steps = critic_steps
         self.generator = generator_of(data_shape, latent_dim, width)
         self.critic = discriminator_of(data_shape, width, batch_norm=False)
+        self.critic[-2].register_parameter("bias", None)  # differences of scores do not depend on it
         self.optimizer = optimizer
         self.to(memory_format=torch.channels_last)
 
