@@ -140,17 +140,29 @@ def measure(
     return scores, left_out
 
 
+OF_NETWORK = ("network", "sha256", "resize")
+"""What is the same in all scores of one network, and printed once."""
+
+
 def print_table(scores: "list[Score]", left_out: dict[str, str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("metric", "value", "", box=None)
+    networks: dict[str, None] = {}
     for score in scores:
         value = "undefined" if score.value is None else f"{score.value:.5g}"
-        table.add_row(score.name, value, ", ".join(phrase(key, part) for key, part in score.how.items()))
-    for name, reason in left_out.items():
-        table.add_row(name, "left out", reason)
-    Console(soft_wrap=True).print(table, highlight=False)
+        about_network = [phrase(key, score.how[key]) for key in OF_NETWORK if key in score.how]
+        if about_network:
+            networks[", ".join(about_network)] = None
+        how = (phrase(key, part) for key, part in score.how.items() if key not in OF_NETWORK)
+        table.add_row(score.name, value, ", ".join(how))
+    console = Console(soft_wrap=True)
+    console.print(table, highlight=False)
+    for network in networks:
+        console.print(network, highlight=False)
+    if left_out:
+        console.print(f"left out, as they do not apply: {', '.join(left_out)} (json=true says why)", highlight=False)
 
 
 def phrase(key: str, value: Any) -> str:
