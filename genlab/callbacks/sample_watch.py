@@ -1,5 +1,7 @@
 """What the losses of a game do not tell: whether samples come near the data, are all alike, or are copies."""
 
+from typing import NamedTuple
+
 import pytorch_lightning as pl
 import torch
 from pydantic import PositiveInt
@@ -32,6 +34,21 @@ COMPARED = 5000
 """Training items that samples are compared with."""
 
 
+class Data(NamedTuple):
+    """What samples are compared with, the same after every epoch.
+
+    Args:
+        training: some of the training items.
+        spread, nearness: of held-out items.
+        features: of held-out items.
+    """
+
+    training: Tensor
+    spread: float
+    nearness: float
+    features: Tensor | None
+
+
 class SampleWatch(pl.Callback):
     """Looks at samples of a generator after each validation, and warns once of each thing that goes wrong.
 
@@ -53,45 +70,55 @@ class SampleWatch(pl.Callback):
         self.stop = stop
         self.told: set[str] = set()
         self.network: FeatureNetwork | None = None
+        self.data: Data | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        features = dataset_of(trainer).features
-        self.network = embedded(features).to(pl_module.device) if features else None
+        dataset = dataset_of(trainer)
+        fits = isinstance(pl_module, FromLatents) and issubclass(dataset.batch_type, Images | Vectors)
+        if not fits or "validation" not in dataset.sources or len(dataset.sources["validation"]) < 2:
+            return
+        self.network = embedded(dataset.features).to(pl_module.device) if dataset.features else None
+        held_out, training = items_of(dataset, "validation", self.num_samples), items_of(dataset, "train", COMPARED)
+        features = self.features(held_out, pl_module.device)
+        self.data = Data(training, spread(held_out), nearest(held_out, training), features)
 
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        dataset = dataset_of(trainer)
-        fits = isinstance(pl_module, FromLatents) and issubclass(dataset.batch_type, Images | Vectors)
-        if not fits or len(dataset.sources["validation"]) < 2:
+        if self.data is None:
             return
         assert isinstance(pl_module, FromLatents)
         with exchanged(pl_module, kept_by(trainer)):
             samples = pl_module.sample(self.num_samples, None, torch.Generator().manual_seed(0)).cpu()
-        held_out, training = items_of(dataset, "validation", self.num_samples), items_of(dataset, "train", COMPARED)
         values = {
-            "val/diversity": spread(samples) / spread(held_out),
-            "val/nearness": nearest(samples, training) / nearest(held_out, training),
+            "val/diversity": spread(samples) / self.data.spread,
+            "val/nearness": nearest(samples, self.data.training) / self.data.nearness,
         }
-        if samples.ndim == 2:
-            values["val/frechet_distance"] = frechet_distance(held_out, samples)
-        elif self.network is not None:
-            real, fake = (self.features(items, pl_module.device) for items in (held_out, samples))
-            values["val/frechet_distance"] = frechet_distance(real, fake)
-        pl_module.log_dict(values, rank_zero_only=False)
+        if self.data.features is not None:
+            features = self.features(samples, pl_module.device)
+            assert features is not None
+            values["val/frechet_distance"] = frechet_distance(self.data.features, features)
+        loss = reported(pl_module).get("train/discriminator") if pl_module.saturates else None
+        # Batch norm and losses differ between processes, which have to come to one judgement.
+        values, loss = trainer.strategy.broadcast((values, loss))
+        pl_module.log_dict(values)
         if trainer.global_step >= YOUNG:
-            self.judge(trainer, pl_module, values)
+            self.judge(trainer, values, loss)
 
-    def features(self, images: Tensor, device: torch.device) -> Tensor:
-        assert self.network is not None
-        return torch.cat([self.network.features(part.to(device)) for part in images.split(250)])
+    @torch.no_grad()
+    def features(self, items: Tensor, device: torch.device) -> Tensor | None:
+        """What a Fréchet distance compares: ``(N, D)``; None where nothing knows the images."""
+        if items.ndim == 2:
+            return items
+        if self.network is None:
+            return None
+        return torch.cat([self.network.features(part.to(device)) for part in items.split(250)])
 
-    def judge(self, trainer: pl.Trainer, model: pl.LightningModule, values: dict[str, float]) -> None:
+    def judge(self, trainer: pl.Trainer, values: dict[str, float], loss: float | None) -> None:
         """Warns of what is wrong, or stops.
 
         Raises:
             CollapseError: something is, and ``stop`` is set.
         """
-        loss = reported(model).get("train/discriminator")
         if loss is not None and loss < LEAST_LOSS:
             self.tell(
                 trainer,

@@ -1,6 +1,7 @@
 """Losses of networks that play against each other: each is to be minimized, and is the mean over the batch.
 
-Logits and scores are ``(N,)``, of a discriminator or critic; large for real items, small for generated ones.
+Logits and scores are ``(N,)``, of a discriminator or critic; large for real items, small for generated ones. Losses are
+computed in float32 at least.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+
+def precise(scores: Tensor) -> Tensor:
+    """At least float32, in which differences of scores keep their digits under autocast."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def cross_entropy(logits: Tensor, probability: float) -> Tensor:
@@ -42,32 +48,32 @@ def minimax_generator_loss(fake_logits: Tensor) -> Tensor:
 
 def least_squares_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """``E (D(x) - 1)² / 2 + E D(G(z))² / 2`` (Mao et al., 2017, arXiv:1611.04076, equations 2 and 9: a=0, b=1)."""
-    return ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
+    return ((precise(real_scores) - 1).square().mean() + precise(fake_scores).square().mean()) / 2
 
 
 def least_squares_generator_loss(fake_scores: Tensor) -> Tensor:
     """``E (D(G(z)) - 1)² / 2`` (Mao et al., 2017, equations 2 and 9: c=1)."""
-    return (fake_scores - 1).square().mean() / 2
+    return (precise(fake_scores) - 1).square().mean() / 2
 
 
 def hinge_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """``E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))`` (Miyato et al., 2018, arXiv:1802.05957, equation 16)."""
-    return functional.relu(1 - real_scores).mean() + functional.relu(1 + fake_scores).mean()
+    return functional.relu(1 - precise(real_scores)).mean() + functional.relu(1 + precise(fake_scores)).mean()
 
 
 def hinge_generator_loss(fake_scores: Tensor) -> Tensor:
     """``-E D(G(z))`` (Miyato et al., 2018, equation 17)."""
-    return -fake_scores.mean()
+    return -precise(fake_scores).mean()
 
 
 def wasserstein_critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """``E f(G(z)) - E f(x)`` (Arjovsky et al., 2017, arXiv:1701.07875, equation 2): minus the estimated distance."""
-    return fake_scores.mean() - real_scores.mean()
+    return precise(fake_scores).mean() - precise(real_scores).mean()
 
 
 def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
     """``-E f(G(z))`` (Arjovsky et al., 2017, equation 2, as far as it depends on the generator)."""
-    return -fake_scores.mean()
+    return -precise(fake_scores).mean()
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
     split = evaluation.held_out[0]
     codes, labels = read(evaluation, split)
     accuracy = (counts.argmax(1)[codes] == labels).double().mean().item()
-    how = {"split": split, "num_images": len(labels), "num_classes": len(counts.argmax(1).unique())}
+    how = {"split": split, "num_images": len(labels), "num_classes": len(counts.argmax(1)[counts.sum(1) > 0].unique())}
     return [Score("code_accuracy", accuracy, how)]
 
 
@@ -40,7 +40,9 @@ def read(evaluation: Evaluation, split: str) -> tuple[Tensor, Tensor]:
     model, source = evaluation.model, evaluation.dataset.sources[split]
     assert isinstance(model, ReadsCodes)
     codes, labels = [], []
-    for part in torch.arange(len(source)).split(evaluation.batch_size):
+    # Batch norm takes the statistics of each batch, which have to be as mixed, and as large, as in training.
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(evaluation.seed))
+    for part in order.tensor_split(-(-len(source) // evaluation.batch_size)):
         batch = source.__getitems__(Chosen(-1, part))
         codes.append(model.log_code_posterior(batch.images.to(model.device)).argmax(1).cpu())
         labels.append(batch.labels)

@@ -1,7 +1,8 @@
 """Collapse on points of known modes: how many the samples reach, and how many samples are near one.
 
 As in Srivastava et al., "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning", NIPS 2017,
-arXiv:1705.07761, section 4.1: a sample counts for a mode within three standard deviations of its centre.
+arXiv:1705.07761, section 4.1: a sample counts for a mode within three standard deviations of its centre. There one such
+sample is enough for a mode to be reached; here it takes 1 in 100.
 """
 
 import torch

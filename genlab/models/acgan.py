@@ -21,10 +21,10 @@ class ACGAN(FromLabels, GenerativeModel):
         latent_dim: length of the noise (paper: 100, and 110 with the class).
         num_classes: labels are 0 to num_classes - 1 (paper: 10 in each of its models).
         width: channels of the largest map, of half the image's side; they double as it halves.
-        optimizer: called once for each network (paper: Adam, lr 2e-4 or less, beta1 0.5).
+        optimizer: called once for each network (paper: Adam, lr 1e-4 to 3e-4, beta1 0.5).
 
     Differs from the paper:
-        - The networks are DCGAN's; the paper's discriminator is deeper and has dropout.
+        - The networks are DCGAN's; the paper's discriminator is deeper and has dropout and noise.
     """
 
     batch_type = LabelledImages

@@ -26,6 +26,9 @@ class GenerativeModel(pl.LightningModule):
     batch_type: ClassVar[Any]
     """The NamedTuple of ``datasets.batches`` that the model eats, or a union of them."""
 
+    saturates: ClassVar[bool] = True
+    """Whether a ``train/discriminator`` near 0 means that the generator learns nothing: of a log loss."""
+
     best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = None
     """The logged value that chooses the best checkpoint; None: the newest is the best."""
 
@@ -131,13 +134,16 @@ class FromLatents:
     latent_dim: int
     generator: nn.Module
     device: Any
+    dtype: Any
     best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = ("val/frechet_distance", "min")
     prior: Callable[..., Tensor] = staticmethod(torch.randn)
     """``torch.randn`` or alike, of the numbers of a latent, each drawn alone."""
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior."""
-        return row_by_row(num_samples, lambda: self.prior(self.latent_dim, generator=generator)).to(self.device)
+        return row_by_row(num_samples, lambda: self.prior(self.latent_dim, generator=generator)).to(
+            self.device, self.dtype
+        )
 
     def decode(self, latent: Tensor) -> Tensor:
         """``(N, latent_dim)`` -> images ``(N, C, H, W)`` in (-1, 1), or points ``(N, D)``."""
@@ -160,7 +166,7 @@ class FromLabels(FromLatents):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, noise_dim + num_classes)``: noise from the prior and classes alike often."""
-        return row_by_row(num_samples, lambda: self._draw_row(generator)).to(self.device)
+        return row_by_row(num_samples, lambda: self._draw_row(generator)).to(self.device, self.dtype)
 
     def _draw_row(self, generator: torch.Generator | None) -> Tensor:
         label = torch.randint(self.num_classes, (), generator=generator)

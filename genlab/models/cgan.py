@@ -73,6 +73,8 @@ class CGAN(FromLabels, GenerativeModel):
 
     Differs from the paper:
         - Trained by Adam without dropout in the recipe that comes with genlab; the paper's own is its experiment.
+        - Noise is uniform in (-1, 1), the paper's in the unit hypercube; momentum stays at 0.5, the rate falls with the
+          epoch, and training does not stop by a likelihood.
         - The generator ends in tanh for pixels in [-1, 1], where the paper has a sigmoid for [0, 1].
     """
 
@@ -100,7 +102,7 @@ class CGAN(FromLabels, GenerativeModel):
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         generator_optimizer, discriminator_optimizer = self.optimizers()
-        condition = one_hot(batch.labels, self.num_classes)
+        condition = one_hot(batch.labels, self.num_classes).to(batch.images.dtype)
         fake = self.generator(torch.cat([self.draw(self.prior, len(condition), self.noise_dim), condition], 1))
 
         real_logits = self.discriminator(batch.images, condition)
@@ -120,5 +122,6 @@ class CGAN(FromLabels, GenerativeModel):
         )
 
     def validation_step(self, batch: LabelledImages, batch_idx: int) -> None:
-        score = self.discriminator(batch.images, one_hot(batch.labels, self.num_classes)).sigmoid().mean()
+        condition = one_hot(batch.labels, self.num_classes).to(batch.images.dtype)
+        score = self.discriminator(batch.images, condition).sigmoid().mean()
         self.log("val/real_score", score, batch_size=len(batch.images), sync_dist=True)

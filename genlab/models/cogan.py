@@ -15,7 +15,7 @@ from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row, un
 
 
 class Generator(nn.Module):
-    """All layers but the last are shared, so that both images show one thing (appendix A, table 4).
+    """All layers but the last are shared, so that both images show one thing (appendix).
 
     Shapes: ``(N, latent_dim)`` -> images of both domains, each ``(N, C, 28, 28)`` in (-1, 1).
     """
@@ -43,7 +43,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The first convolution is each domain's own, the others are shared (appendix A, table 4).
+    """The first convolution is each domain's own, the others are shared (appendix).
 
     Shapes: images of both domains, each ``(N, C, 28, 28)`` -> logits of both, each ``(N,)``.
     """
@@ -79,6 +79,7 @@ class CoGAN(GenerativeModel):
 
     Differs from the paper:
         - Pixels are in [-1, 1] and end in tanh; the paper has a sigmoid for [0, 1].
+        - Each training image is of one domain only, the two from disjoint halves of one set.
     """
 
     batch_type = UnpairedImages
@@ -106,7 +107,7 @@ class CoGAN(GenerativeModel):
         generator_optimizer, discriminator_optimizer = self.optimizers()
         fake = self.generator(self.draw(uniform, len(batch.first), self.latent_dim))
 
-        # Equation 4: the sum of both games.
+        # The sum of both games.
         real_logits = self.discriminator(*batch)
         fake_logits = self.discriminator(*(images.detach() for images in fake))
         first_d_loss, second_d_loss = map(discriminator_loss, real_logits, fake_logits)
@@ -129,7 +130,9 @@ class CoGAN(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)``, uniform in (-1, 1)."""
-        return row_by_row(num_samples, lambda: uniform(self.latent_dim, generator=generator)).to(self.device)
+        return row_by_row(num_samples, lambda: uniform(self.latent_dim, generator=generator)).to(
+            self.device, self.dtype
+        )
 
     def decode(self, latent: Tensor) -> Tensor:
         """``(N, latent_dim)`` -> pairs side by side, ``(N, C, H, 2W)`` in (-1, 1)."""

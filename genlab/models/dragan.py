@@ -17,15 +17,16 @@ class DRAGAN(FromLatents, GenerativeModel):
 
     Args:
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
-        latent_dim: length of the latent vector z (paper: 100).
-        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (paper: 64).
-        penalty_weight: lambda, of the gradient penalty (paper: 10; for points in the plane less).
+        latent_dim: length of the latent vector z (authors' code: 100).
+        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers.
+        penalty_weight: lambda, of the gradient penalty (paper: 10; here 0.1 for points in the plane).
         noise_scale: c, of the noise around the data in standard deviations of the batch (authors' code: 0.5).
-        optimizer: called once for each network (paper: Adam, lr 2e-4, beta1 0.5).
+        optimizer: called once for each network (paper: Adam; authors' code: lr 1e-4, betas 0.5 and 0.9).
 
     Differs from the paper:
         - The noise is uniform in [0, c std) and a point between the data and it is taken, as in the authors' code; the
           paper's is normal.
+        - The standard deviation is that of a process's share of the batch.
         - The discriminator has no batch norm, with which a slope would not be that of one image.
     """
 
@@ -57,7 +58,7 @@ class DRAGAN(FromLatents, GenerativeModel):
         real = batch[0]
         fake = self.generator(self.draw(self.prior, len(real), self.latent_dim))
 
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake.detach())
+        real_logits, fake_logits = self.discriminator(torch.cat([real, fake.detach()])).chunk(2)
         noise = self.noise_scale * real.std() * self.draw(torch.rand, *real.shape)
         penalty = gradient_penalty(self.discriminator, real + noise, real, self.draw(torch.rand, len(real)))
         d_loss = discriminator_loss(real_logits, fake_logits)

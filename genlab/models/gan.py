@@ -41,18 +41,21 @@ class GAN(FromLatents, GenerativeModel):
 
     Args:
         data_shape: ``(C, H, W)`` of images or ``(D,)`` of points.
-        latent_dim: length of the latent vector z, uniform in (-1, 1) (paper: 100).
-        hidden_dim: units of the generator's two hidden layers (paper: 1200).
-        maxout_dim: units of the discriminator's two hidden layers (paper: 240).
-        num_pieces: linear functions of each of these (paper: 5).
-        input_dropout: share of the discriminator's inputs left out (paper: 0.2).
-        dropout: share of its hidden units left out (paper: 0.5).
+        latent_dim: length of the latent vector z, uniform in (-1, 1) (authors' code: 100).
+        hidden_dim: units of the generator's two hidden layers (authors' code: 1200).
+        maxout_dim: units of the discriminator's two hidden layers (authors' code: 240).
+        num_pieces: linear functions of each of these (authors' code: 5).
+        input_dropout: share of the discriminator's inputs left out (authors' code: 0.2).
+        dropout: share of its hidden units left out (authors' code: 0.5).
         objective: of the generator: ``minimax`` is algorithm 1, ``nonsaturating`` its replacement in section 3.
         initial_range: weights of the generator are uniform in ± this at first, a tenth of it for the discriminator
             (authors' code: 0.05 and 0.005).
-        optimizer: called once for each network (paper: gradient descent, rate 0.1, with momentum 0.5).
+        optimizer: called once for each network (authors' code: gradient descent, rate 0.1, with momentum 0.5).
 
     Differs from the paper:
+        - The discriminator's loss is that of algorithm 1 and it steps first, the generator with the same latents; the
+          authors' code halves the discriminator's loss and takes both steps at once.
+        - z is uniform in (-1, 1) (authors' code: ± the root of 3).
         - Momentum stays as it is set, and the rate as ``schedule`` says; in the authors' code momentum grows to 0.7
           over 250 epochs and the rate is divided by 1.000004 with each step.
         - Points have no sigmoid at the generator's end.

@@ -78,12 +78,14 @@ class InfoGAN(FromLatents, GenerativeModel):
         num_codes: values of the categorical code (paper: 10).
         num_continuous: continuous codes, uniform in (-1, 1) (paper: 2).
         categorical_weight: lambda of the categorical code (paper: 1).
-        continuous_weight: lambda of the continuous codes (paper: smaller).
+        continuous_weight: lambda of the continuous codes (paper: 1 on MNIST; smaller where a likelihood would outweigh the game).
         generator_lr: learning rate of the generator (paper: 1e-3).
-        optimizer: called once for each network (paper: Adam, lr 2e-4 of D and Q, beta1 0.5).
+        optimizer: called once for each network (paper: Adam, lr 2e-4 of D and Q; authors' code: beta1 0.5).
 
     Differs from the paper:
-        - Noise is normal; batch norm comes before LeakyReLU, as in most models; images end in tanh.
+        - Noise is normal (authors' code: uniform); batch norm comes before the activations, as in the authors' code;
+          images end in tanh.
+        - The variance of continuous codes is learned, as in the paper; the authors' code fixes it at 1.
     """
 
     batch_type = Images
@@ -131,7 +133,7 @@ class InfoGAN(FromLatents, GenerativeModel):
         real_logits, _ = self.discriminator(images)
         fake_logits, code = self.discriminator(fake.detach())
         d_loss = discriminator_loss(real_logits, fake_logits)
-        # Algorithm 1 of the appendix: Q descends with D, which shares its layers, and with G.
+        # Equation 6, with Q's step taken together with D's, as in the authors' code; D's shared layers descend it, too.
         self.descend(discriminator_optimizer, d_loss + self.code_loss(code, category, continuous), "discriminator")
 
         with self.constant(self.discriminator):
@@ -160,6 +162,8 @@ class InfoGAN(FromLatents, GenerativeModel):
         return self.categorical_weight * cross_entropy(logits, category) - self.continuous_weight * likelihood
 
     def validation_step(self, batch: Images, batch_idx: int) -> None:
+        if len(batch.images) == 1:
+            return  # which has no batch statistics
         score = self.discriminator(batch.images)[0].sigmoid().mean()
         self.log("val/real_score", score, batch_size=len(batch.images), sync_dist=True)
 
@@ -173,7 +177,7 @@ class InfoGAN(FromLatents, GenerativeModel):
                 [torch.randn(self.noise_dim, generator=generator), one_hot(category, self.num_codes), continuous]
             )
 
-        return row_by_row(num_samples, row).to(self.device)
+        return row_by_row(num_samples, row).to(self.device, self.dtype)
 
     def log_code_posterior(self, images: Tensor) -> Tensor:
         """log Q(c|x) of the categorical code, ``(N, C, H, W)`` -> ``(N, num_codes)`` nats."""

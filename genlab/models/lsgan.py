@@ -27,6 +27,7 @@ class LSGAN(FromLatents, GenerativeModel):
     """
 
     batch_type = Images | Vectors
+    saturates = False
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class R1GAN(FromLatents, GenerativeModel):
         real = batch[0]
         fake = self.generator(self.draw(self.prior, len(real), self.latent_dim))
 
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake.detach())
+        real_logits, fake_logits = self.discriminator(torch.cat([real, fake.detach()])).chunk(2)
         penalty = r1_penalty(self.discriminator, real)
         d_loss = discriminator_loss(real_logits, fake_logits)
         self.descend(discriminator_optimizer, d_loss + self.gamma / 2 * penalty, "discriminator")

@@ -22,7 +22,7 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
 class GeneratorBlock(nn.Module):
-    """Doubles the side: batch norm, ReLU and a convolution, twice, beside a convolution of 1x1 (figure 4).
+    """Doubles the side: batch norm, ReLU and a convolution, twice, beside a convolution of 1x1 (figure 8).
 
     Shapes: ``(N, channels, H, W)`` -> ``(N, channels, 2H, 2W)``.
     """
@@ -62,7 +62,7 @@ class Generator(nn.Sequential):
 
 
 class DiscriminatorBlock(nn.Module):
-    """ReLU and a convolution, twice; ``halve`` averages 2x2 pixels at its end (figure 4).
+    """ReLU and a convolution, twice; ``halve`` averages 2x2 pixels at its end (figure 8).
 
     Shapes: ``(N, channels, H, W)`` -> the same, or of half the sides.
 
@@ -127,14 +127,18 @@ class SNGAN(FromLatents, GenerativeModel):
         generator_width: channels of the generator's blocks (paper: 256); of points, units of both hidden layers.
         discriminator_width: channels of the discriminator's blocks (paper: 128); the same of points.
         discriminator_steps: batches of the discriminator for each step of the generator (paper: 5).
-        optimizer: called once for each network (paper: Adam, lr 2e-4, betas 0 and 0.9, falling linearly).
+        optimizer: called once for each network (paper: Adam, lr 2e-4, betas 0 and 0.9; falling linearly in
+            the authors' code).
 
     Differs from the paper:
-        - The generator trains on as many latents as there are images in a batch, where the paper takes twice as many.
-        - Features are summed over pixels, as in the authors' code.
+        - The generator trains on as many latents as there are images in a batch, where the authors' code takes 128 for
+          64 images.
+        - The last linear layer has a bias, and images are not dequantized by noise; the authors' code has no bias and
+          adds uniform noise of 1/128.
     """
 
     batch_type = Images | Vectors
+    saturates = False
 
     def __init__(
         self,

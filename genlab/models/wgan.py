@@ -17,8 +17,8 @@ class WGAN(FromLatents, GenerativeModel):
 
     Args:
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
-        latent_dim: length of the latent vector z (paper: 100).
-        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (paper: 64).
+        latent_dim: length of the latent vector z (authors' code: 100).
+        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (authors' code: 64).
         clip: bound of each of the critic's weights after its step (paper: 0.01).
         critic_steps: batches of the critic for each step of the generator (paper: 5).
         optimizer: called once for each network (paper: RMSProp, lr 5e-5).
@@ -26,6 +26,7 @@ class WGAN(FromLatents, GenerativeModel):
     Differs from the paper:
         - The critic takes 5 steps from the beginning; the authors' code gives it 100 for each of the generator's first
           25 and for every 500th.
+        - Weights are clipped after the critic's step, as in algorithm 1; the authors' code clips before it.
         - Gains of batch norm are clipped, too, as in the authors' code.
     """
 

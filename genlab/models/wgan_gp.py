@@ -18,13 +18,15 @@ class WGANGP(FromLatents, GenerativeModel):
     Args:
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
         latent_dim: length of the latent vector z (paper: 128).
-        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (paper: 64).
-        penalty_weight: lambda, of the gradient penalty (paper: 10, algorithm 1; for points in the plane 0.1).
+        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (authors' code: 64).
+        penalty_weight: lambda, of the gradient penalty (paper: 10, for toys too; authors' code: 0.1 for points in
+            the plane).
         critic_steps: batches of the critic for each step of the generator (paper: 5).
         optimizer: called once for each network (paper: Adam, lr 1e-4, betas 0 and 0.9).
 
     Differs from the paper:
-        - The networks are DCGAN's; the paper's figures for images are from residual ones, which ``sngan`` has.
+        - The networks are DCGAN's, the paper's baseline (section 5.2); its best scores are from residual ones, as
+          ``sngan`` has.
         - The critic has no normalization at all, where the paper recommends layer normalization.
     """
 
@@ -57,7 +59,8 @@ class WGANGP(FromLatents, GenerativeModel):
         real = batch[0]
         with torch.no_grad():
             fake = self.generator(self.draw(self.prior, len(real), self.latent_dim))
-        distance = -wasserstein_critic_loss(self.critic(real), self.critic(fake))
+        real_scores, fake_scores = self.critic(torch.cat([real, fake])).chunk(2)
+        distance = -wasserstein_critic_loss(real_scores, fake_scores)
         penalty = gradient_penalty(self.critic, real, fake, self.draw(torch.rand, len(real)))
         critic_loss = -distance + self.penalty_weight * penalty
         self.descend(critic_optimizer, critic_loss, "critic")

@@ -52,7 +52,8 @@ class Discriminator(nn.Sequential):
     """The generator in reverse: strided convolutions instead of pooling, LeakyReLU, batch norm but at the input.
 
     Batch norm keeps no running averages: they would be of real and generated images together, and no batch is like
-    that. It normalizes by the batch in evaluation, too, so scores of held-out images compare with those of training.
+    that. It normalizes by the batch in evaluation, too, so scores of held-out images compare with those of training, if
+    their batches are as mixed.
 
     Shapes: ``(N, C, H, W)`` in [-1, 1] -> logits ``(N,)``, large for real images; ``(N, outputs)`` of more outputs.
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Maxout(nn.Module):
-    """The largest of ``num_pieces`` linear functions, for each unit (section 3, equation 1).
+    """The largest of ``num_pieces`` linear functions, for each unit (section 3).
 
     Shapes: ``(N, inputs)`` -> ``(N, outputs)``.
     """
