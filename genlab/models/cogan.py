@@ -131,7 +131,7 @@ class CoGAN(GenerativeModel):
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)``, uniform in (-1, 1)."""
         return row_by_row(num_samples, lambda: uniform(self.latent_dim, generator=generator)).to(
-            self.device, self.dtype
+            next(self.parameters())
         )
 
     def decode(self, latent: Tensor) -> Tensor:

@@ -78,7 +78,8 @@ class InfoGAN(FromLatents, GenerativeModel):
         num_codes: values of the categorical code (paper: 10).
         num_continuous: continuous codes, uniform in (-1, 1) (paper: 2).
         categorical_weight: lambda of the categorical code (paper: 1).
-        continuous_weight: lambda of the continuous codes (paper: 1 on MNIST; smaller where a likelihood would outweigh the game).
+        continuous_weight: lambda of the continuous codes (paper: 1 on MNIST; smaller where a likelihood
+            would outweigh the game).
         generator_lr: learning rate of the generator (paper: 1e-3).
         optimizer: called once for each network (paper: Adam, lr 2e-4 of D and Q; authors' code: beta1 0.5).
 
