@@ -3,9 +3,9 @@
     python scripts/baseline_brain_pca.py                     # half a minute
     python scripts/baseline_brain_pca.py --components 50
 
-An image is projected onto the components of the training slices; the absolute difference is its map. The areas are
+An image is projected onto the components of the training slices; its map is where it differs from that. The areas are
 those that `genlab evaluate` measures of AnoGAN and f-AnoGAN: by the mean of the map, by its highest mean of 7x7 pixels,
-and of each pixel.
+and of each pixel; first of the plain differences, then averaged and weighted as in the recipes of those two.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genlab.datasets.brain import Brain
 from genlab.datasets.loader import Chosen
+from genlab.losses.residual import residual_map
 from genlab.metrics.anomaly import auroc, peaks
 
 
@@ -24,12 +25,12 @@ def images_of(dataset: Brain, split: str) -> tuple[Tensor, Tensor]:
     return source.__getitems__(Chosen(-1, torch.arange(len(source))))
 
 
-def differences(train: Tensor, test: Tensor, num_components: int) -> Tensor:
-    """``(N, D)`` and ``(M, D)`` -> ``(M, D)``: of each test item, the size of what the components do not hold."""
+def projected(train: Tensor, test: Tensor, num_components: int) -> Tensor:
+    """``(N, D)`` and ``(M, D)`` -> what the components hold of each test item, ``(M, D)``."""
     mean = train.mean(0)
     covariance = ((train - mean).T @ (train - mean)).double()
     components = torch.linalg.eigh(covariance).eigenvectors[:, -num_components:].float()
-    return (test - mean - (test - mean) @ components @ components.T).abs()
+    return mean + (test - mean) @ components @ components.T
 
 
 def main() -> None:
@@ -42,11 +43,16 @@ def main() -> None:
     test, labels = images_of(dataset, "test")
     masks = dataset.test_masks
     assert masks is not None
-    maps = differences(train.flatten(1), test.flatten(1), options.components)
+    restored = projected(train.flatten(1), test.flatten(1), options.components).view_as(test)
     print(f"{options.components} components of {len(train)} slices, {len(test)} test slices")
-    print(f"image_auroc {auroc(maps.mean(1), labels):.4f}")
-    print(f"peak_auroc  {auroc(peaks(maps.view_as(test)), labels):.4f}")
-    print(f"pixel_auroc {auroc(maps.flatten(), masks.flatten()):.4f}")
+    for side, edge_weight in ((1, 0.0), (5, 30.0)):
+        maps = residual_map(test, restored, side, edge_weight)
+        areas = {
+            "image_auroc": auroc(maps.flatten(1).mean(1), labels),
+            "peak_auroc": auroc(peaks(maps), labels),
+            "pixel_auroc": auroc(maps.flatten(), masks.flatten()),
+        }
+        print(f"map_side={side} edge_weight={edge_weight:g}", *(f"{name} {area:.4f}" for name, area in areas.items()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""``genlab apply``: what it writes and what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from child import TRAIN, genlab
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Short runs, and a folder of images of several sizes and kinds."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "rows.csv").write_text("\n".join(f"{row % 3},{row % 2 + row / 100}" for row in range(60)))
+    runs = {
+        "detector": ["model=f_anogan", "dataset=optdigits", "model.gan_epochs=1", "model.map_side=1"],
+        "searching": ["model=anogan", "dataset=optdigits", "model.map_side=1", "model.search_steps=3"],
+        "vae": ["model=vae", "dataset=optdigits"],
+        "pairs": ["model=cogan"],
+        "points": ["model=wgan_gp", "dataset=ring"],
+        "table": ["model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2"],
+    }
+    for name, words in runs.items():
+        code, output = genlab(*TRAIN, "trainer.max_steps=4", f"run_dir={name}", *words, folder=folder)
+        assert code == 0, output
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(pictures / "colour.png")
+    Image.fromarray(noise[:16, :16, 0]).save(pictures / "grey.jpg")
+    (pictures / "notes.txt").write_text("no image")
+    damaged = folder / "damaged"
+    damaged.mkdir()
+    Image.fromarray(noise).save(damaged / "good.png")
+    (damaged / "empty.png").touch()
+    (damaged / "text.png").write_text("no image")
+    (folder / "nothing").mkdir()
+    (folder / "bad").mkdir()
+    (folder / "bad" / "empty.png").touch()
+    return folder
+
+
+@pytest.mark.parametrize("run", ["detector", "searching"])
+def test_anomalies_of_a_folder(folder: Path, run: str) -> None:
+    code, output = genlab("apply", run, "input=pictures", f"output=found_{run}", "json=true", folder=folder)
+    assert code == 0, output
+    about = json.loads(output)
+    assert (about["kind"], about["left_out"], about["step"]) == ("anomalies", [], 4)
+    expected = {f"{name}-{kind}.png" for name in ("colour", "grey") for kind in ("map", "overlay")} | {"scores.csv"}
+    assert set(about["files"]) == {path.name for path in (folder / f"found_{run}").iterdir()} == expected
+    with (folder / f"found_{run}" / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["colour.png", "grey.jpg"]
+    assert [float(row["score"]) for row in rows] == pytest.approx([value["score"] for value in about["values"]])
+    maps = [
+        np.asarray(Image.open(folder / f"found_{run}" / f"{name}-map.png").convert("L")) for name in ("colour", "grey")
+    ]
+    assert all(one.shape == (8, 8) for one in maps)
+    assert max(one.max() for one in maps) == 255
+    overlay = np.asarray(Image.open(folder / f"found_{run}" / "colour-overlay.png"))
+    assert (overlay[..., 0] >= overlay[..., 1]).all()  # red over grey
+
+
+def test_one_file_is_as_in_its_folder(folder: Path) -> None:
+    _, whole = genlab("apply", "detector", "input=pictures", "output=whole", "json=true", folder=folder)
+    _, alone = genlab("apply", "detector", "input=pictures/grey.jpg", "output=alone", "json=true", folder=folder)
+    [value] = json.loads(alone)["values"]
+    assert value["file"] == "grey.jpg"
+    assert value["score"] == pytest.approx(json.loads(whole)["values"][1]["score"], rel=1e-4)
+
+
+@pytest.mark.parametrize("words", [["vae"], ["detector", "kind=projection"]])
+def test_projections(folder: Path, words: list[str]) -> None:
+    options = ["input=pictures", "output=projected", "steps=5", "json=true"]
+    code, output = genlab("apply", *words, *options, folder=folder)
+    assert code == 0, output
+    about = json.loads(output)
+    names = {path.name for path in (folder / "projected").iterdir()}
+    assert names == set(about["files"]) == {"colour-projection.png", "grey-projection.png", "latents.npz"}
+    with np.load(folder / "projected" / "latents.npz") as arrays:
+        assert arrays["files"].tolist() == ["colour.png", "grey.jpg"]
+        assert len(arrays["latents"]) == 2
+        assert arrays["errors"] == pytest.approx([value["error"] for value in about["values"]])
+    width, height = Image.open(folder / "projected" / "grey-projection.png").size
+    assert width > 1.8 * height  # two images side by side
+    code, output = genlab("apply", *words, *options, "steps=60", folder=folder)
+    assert code == 0, output
+    assert sum(value["error"] for value in json.loads(output)["values"]) < sum(
+        value["error"] for value in about["values"]
+    )
+
+
+def test_the_table_and_the_usual_place(folder: Path) -> None:
+    code, output = genlab("apply", "detector", "input=pictures", folder=folder)
+    assert code == 0, output
+    assert "FAnoGAN, kind=anomalies, of checkpoint 'last', step 4" in output
+    assert "colour.png" in output
+    assert (folder / "detector" / "applied" / "anomalies-last-pictures" / "scores.csv").is_file()
+    assert genlab("apply", "detector", "input=pictures", folder=folder)[0] == 0  # over its own output
+
+
+def test_the_same_name_twice_keeps_its_suffix(folder: Path) -> None:
+    twins = folder / "twins"
+    twins.mkdir()
+    for suffix in ("png", "jpg"):
+        Image.new("L", (9, 9), 100).save(twins / f"one.{suffix}")
+    code, output = genlab("apply", "detector", "input=twins", "output=of_twins", "json=true", folder=folder)
+    assert code == 0, output
+    assert {"one.png-map.png", "one.jpg-map.png"} <= set(json.loads(output)["files"])
+
+
+def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
+    code, output = genlab("apply", "detector", "input=damaged", "output=of_damaged", folder=folder)
+    assert code == 3
+    assert "2 of 3 images cannot be used, the others are done:" in output
+    assert "empty.png is empty (0 bytes)" in output
+    assert "text.png is no image that Pillow can read" in output
+    assert (folder / "of_damaged" / "good-map.png").is_file()
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["table", "input=pictures"], 2, "GMM has no latents with a prior to search\nit is applied to nothing"),
+        (["vae", "input=pictures", "kind=anomalies"], 2, "VAE detects no anomalies\nit can do kind=projection"),
+        (["pairs", "input=pictures"], 2, "CoGAN was trained on items of 1 x 28 x 28 and draws 1 x 28 x 56"),
+        (["points", "input=pictures"], 2, "kind=projection is of single images; WGANGP was trained on items of 2"),
+        (["vae", "input=nowhere"], 3, "input=nowhere: there is no such file or folder"),
+        (["vae", "input=nothing"], 3, "input=nothing: the folder has no image in it"),
+        (["vae", "input=bad"], 3, "no image can be used:\n  empty.png is empty"),
+        (["vae"], 2, "input must be given"),
+        (["vae", "input=pictures", "output=damaged"], 4, "holds other files, and nothing of yours is overwritten"),
+        (["vae", "input=pictures", "output=rows.csv"], 4, "output=rows.csv is a file: name a folder"),
+        (["nowhere", "input=pictures"], 4, "'nowhere' is not a run"),
+    ],
+)
+def test_refusals(folder: Path, words: list[str], code: int, message: str) -> None:
+    found, output = genlab("apply", *words, folder=folder)
+    assert message in output
+    assert found == code
+    assert "Traceback" not in output
