@@ -52,7 +52,7 @@ def main() -> None:
         values = [f"{report['metrics'][score]:.4g}" for score in SCORES]
         sign = "yes" if "collapsed" in about else "no"
         table.add_row(str(digit), *values, f"{about['diversity_kept']:.2f}", sign, f"{minutes:.1f}")
-    Console(soft_wrap=True).print(table)
+    Console(width=120).print(table)
     print(f"mean image_auroc {sum(areas) / len(areas):.4f} over {len(areas)} digits")
 
 

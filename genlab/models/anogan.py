@@ -38,6 +38,8 @@ class AnoGAN(FromLatents, GenerativeModel):
         - The discriminator has no batch norm and so biases: its features, and with them the score of an image, would
           depend on the other images of a batch.
         - A search starts at the best of a few latents, the same for every image, so that an image has one score.
+        - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
+          edges as much as a lesion does.
     """
 
     batch_type = LabelledImages

@@ -165,6 +165,8 @@ class FAnoGAN(FromLatents, GenerativeModel):
 
     Differs from the paper:
         - While the encoder is trained, the generator's batch norm uses its running averages, as it does afterwards.
+        - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
+          edges as much as a lesion does.
     """
 
     batch_type = LabelledImages

@@ -163,7 +163,7 @@ def test_other_edits_lie_between_the_photo_and_what_is_generated() -> None:
     mask = masked.mask(seen, 1 - seen)
     torch.testing.assert_close(masked.edit(images, 1 - seen), images + mask * (after - images))
     assert mask.shape == (8, 1, 16, 16)
-    assert (mask.min(), mask.max()) == (0, 1)
+    assert 0 <= mask.min() < mask.max() < 1 + 1e-5
 
 
 @torch.no_grad()
@@ -181,7 +181,7 @@ def test_a_mask_lies_where_the_generator_shows_the_attribute_whatever_the_latent
     model.generator = Square()
     seen = torch.zeros(2, 3)
     mask = model.mask(seen, torch.tensor([[0.0, 1, 0], [1, 0, 1]]))
-    assert mask[0, 0, 7, 8] == 1
+    assert mask[0, 0, 7, 8].item() == pytest.approx(1)
     assert mask[0, 0, 6:9, 7:10].min() > 0.95
     assert mask[0, 0, 12:].max() == mask[0, 0, :, :3].max() == 0
     assert not mask[1].any()
