@@ -18,17 +18,17 @@ def unfit(evaluation: Evaluation) -> str | None:
         return f"{evaluation.model_name} has no categorical code"
     if not issubclass(evaluation.dataset.batch_type, LabelledImages) or evaluation.dataset.num_classes is None:
         return f"'{evaluation.dataset.name}' has no classes"
-    return None if "validation" in evaluation.dataset.sources else f"'{evaluation.dataset.name}' has no validation part"
+    return None if evaluation.dataset.num_validation else f"'{evaluation.dataset.name}' has no validation part"
 
 
 def measure(evaluation: Evaluation) -> list[Score]:
     """``code_accuracy``: held-out images of the class that most validation images of their code have."""
+    split = evaluation.held_out[0]
     codes, labels = read(evaluation, "validation")
     assert isinstance(evaluation.model, ReadsCodes)
     assert evaluation.dataset.num_classes is not None
     counts = torch.zeros(evaluation.model.num_codes, evaluation.dataset.num_classes, dtype=torch.int64)
     counts.index_put_((codes, labels), torch.ones_like(labels), accumulate=True)
-    split = evaluation.held_out[0]
     codes, labels = read(evaluation, split)
     accuracy = (counts.argmax(1)[codes] == labels).double().mean().item()
     how = {"split": split, "num_images": len(labels), "num_classes": len(counts.argmax(1)[counts.sum(1) > 0].unique())}
