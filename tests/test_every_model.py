@@ -137,11 +137,14 @@ def test_every_parameter_gets_a_gradient(model_name: str, monkeypatch: pytest.Mo
 
     model.descend = descend  # type: ignore[method-assign]
     model.train()
-    for step in range(5):  # a generator may have its turn with every fifth batch only
+    # A generator may have its turn with every fifth batch only, an encoder after the last epoch of the game.
+    for epoch, step in [*((0, step) for step in range(5)), (10**6, 5)]:
+        monkeypatch.setattr(type(model), "current_epoch", property(lambda self, epoch=epoch: epoch))
         monkeypatch.setattr(type(model), "global_step", property(lambda self, step=step: step))
         model.training_step(batch, 0)
     missed = [name for name, parameter in model.named_parameters() if id(parameter) not in touched]
-    assert missed == []
+    # Both scores of a Wasserstein critic move with its last bias, which their difference does not see.
+    assert set(missed) <= {"critic.score.bias"}
 
 
 def test_two_samples_with_one_seed_are_equal_whatever_the_batch(uninterrupted: tuple[Path, dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ class Linear(FromLatents, torch.nn.Module):
     """``x = W z``, 3 latents and 4 pixels."""
 
     latent_dim = 3
-    device = torch.device("cpu")
+    device, dtype = torch.device("cpu"), torch.float32
 
     def __init__(self, prior: Any = torch.randn) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class OfClasses(FromLabels, torch.nn.Module):
     """A class and one number beside it; the class alone shifts the image."""
 
     noise_dim, num_classes, latent_dim = 1, 2, 3
-    device = torch.device("cpu")
+    device, dtype = torch.device("cpu"), torch.float32
 
     def __init__(self) -> None:
         super().__init__()

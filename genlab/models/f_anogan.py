@@ -170,6 +170,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
     """
 
     batch_type = LabelledImages
+    best_by = ("val/residual", "min")  # the best samples are drawn before the encoder is trained
 
     def __init__(
         self,

@@ -16,5 +16,5 @@ def test_images_of_any_size_are_seen_at_64() -> None:
     assert classifier(torch.rand(1, 3, 128, 128)).shape == (1, 13)
 
 
-def test_its_weights_take_less_than_400_kB_of_16_bits() -> None:
+def test_its_weights_take_less_than_400_000_bytes_in_16_bits() -> None:
     assert 2 * sum(value.numel() for value in AttributeClassifier(13).state_dict().values()) < 400_000
