@@ -1,4 +1,4 @@
-"""Apply a run to images of your own: find anomalies, or the latents that give them."""
+"""Apply a run to images of your own: find anomalies, edit attributes, or find the latents that give them."""
 
 import json as json_format
 import os
@@ -14,11 +14,11 @@ from genlab.run import WeightsChoice
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["anomalies", "projection"]
-KNOWN_BY = ("scores.csv", "latents.npz")
+Kind = Literal["anomalies", "edits", "projection"]
+KNOWN_BY = ("scores.csv", "edits.csv", "latents.npz")
 """By one of these an earlier output is known, which may be replaced."""
 
-WRITTEN = (*KNOWN_BY, "*-map.png", "*-overlay.png", "*-projection.png")
+WRITTEN = (*KNOWN_BY, "*-map.png", "*-overlay.png", "*-edited.png", "*-projection.png")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Request:
     files: list[str]
     stems: list[str]
     folder: Path
+    attributes: list[str] | None
     steps: int
     num_starts: int
     lr: float
@@ -47,6 +48,7 @@ def main(
     run: str | None,
     input: str,
     kind: Kind | None,
+    attributes: Annotated[list[str], Field(min_length=1)] | None,
     steps: PositiveInt,
     num_starts: PositiveInt,
     lr: PositiveFloat,
@@ -64,12 +66,15 @@ def main(
         run: a run folder, a checkpoint file, or ``last``.
         input: an image, or a folder whose images are taken, without its sub-folders.
         kind: ``anomalies``: ``NAME-map.png``, the brighter the more anomalous, in parts of the highest value of all
-            images; ``NAME-overlay.png``, the same in red over the image; ``scores.csv``. ``projection``: the latent
+            images; ``NAME-overlay.png``, the same in red over the image; ``scores.csv``. ``edits``: ``NAME-edited.png``,
+            the image beside its edit, and ``edits.csv`` of how much it changed. ``projection``: the latent
             whose image is nearest, ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays
-            ``files``, ``latents`` and ``errors``. None is anomalies, if the model detects any.
+            ``files``, ``latents`` and ``errors``. None is edits where attributes are given, else anomalies, if the
+            model detects any.
+        attributes: of edits, as ``[glasses,no_smile]``; all others stay as they are.
         steps, num_starts, lr, seed: of ``projection``, see ``genlab.projection``.
         output: the folder; None is ``applied/<kind>-<checkpoint>-<name of the input>`` in the run folder.
-        json: prints ``{"folder", "kind", "files", "values": [{"file", "score" or "error"}], "left_out", …}``.
+        json: prints ``{"folder", "kind", "files", "values": [{"file", "score", "change" or "error"}], "left_out", …}``.
 
     Raises:
         RunError: no such run or checkpoint, or the output folder holds something else.
@@ -83,8 +88,9 @@ def main(
 
     folder, names = images_at(Path(input).expanduser())
     loaded = load_model(run, checkpoint, weights)
-    kind = kind or usual_kind(loaded.model)
+    kind = kind or ("edits" if attributes else usual_kind(loaded.model))
     check_kind(loaded.model, kind)
+    check_attributes(loaded.model, kind, attributes)
     check_shape(loaded.model, kind, loaded.dataset.data_shape)
     where = choose_device(device)
     default = loaded.folder / "applied" / f"{kind}-{loaded.checkpoint}-{Path(input).expanduser().absolute().stem}"
@@ -97,6 +103,7 @@ def main(
         files=kept,
         stems=stems_of(kept),
         folder=target,
+        attributes=attributes,
         steps=steps,
         num_starts=num_starts,
         lr=lr,
@@ -107,7 +114,7 @@ def main(
     for old in (path for pattern in WRITTEN for path in target.glob(pattern)):
         old.unlink()
     with torch.no_grad():
-        named, values, written = {"anomalies": anomalies, "projection": projection}[kind](request)
+        named, values, written = {"anomalies": anomalies, "edits": edits, "projection": projection}[kind](request)
     rows = [{"file": file, named: value} for file, value in zip(kept, values, strict=True)]
     if json:
         about: dict[str, Any] = {
@@ -140,15 +147,34 @@ def check_kind(model: Any, kind: Kind) -> None:
     Raises:
         UsageError: it cannot; says what it can do, if anything.
     """
-    from genlab.models.base import DetectsAnomalies, HasPrior
+    from genlab.models.base import DetectsAnomalies, Edits, HasPrior
 
-    name = type(model).__name__
-    can = {"anomalies": isinstance(model, DetectsAnomalies), "projection": isinstance(model, HasPrior)}
+    model_name = type(model).__name__
+    capabilities = {"anomalies": DetectsAnomalies, "edits": Edits, "projection": HasPrior}
+    can = {name: isinstance(model, capability) for name, capability in capabilities.items()}
     if can[kind]:
         return
     others = " or ".join(f"kind={other}" for other, is_able in can.items() if is_able)
-    reason = {"anomalies": "detects no anomalies", "projection": "has no latents with a prior to search"}[kind]
-    raise UsageError(f"kind={kind}: {name} {reason}\n{f'it can do {others}' if others else 'it is applied to nothing'}")
+    reasons = {"anomalies": "detects no anomalies", "edits": "edits no attributes"}
+    reason = reasons.get(kind, "has no latents with a prior to search")
+    raise UsageError(
+        f"kind={kind}: {model_name} {reason}\n{f'it can do {others}' if others else 'it is applied to nothing'}"
+    )
+
+
+def check_attributes(model: Any, kind: Kind, attributes: list[str] | None) -> None:
+    """Whether attributes are given where they are wanted, and are known.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if kind != "edits" and attributes:
+        raise UsageError(f"attributes=[{','.join(attributes)}] go with kind=edits, not kind={kind}")
+    if kind == "edits" and not attributes:
+        names = ", ".join(model.attribute_names)
+        raise UsageError(f"kind=edits: what is to change? attributes=[{model.attribute_names[0]}]\nattributes: {names}")
+    if attributes:
+        model.condition(attributes)
 
 
 def check_shape(model: Any, kind: Kind, data_shape: tuple[int, ...]) -> None:
@@ -244,6 +270,31 @@ def anomalies(request: Request) -> tuple[str, list[float], list[str]]:
     with (request.folder / "scores.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file).writerows([("file", "score"), *zip(request.files, scores.tolist(), strict=True)])
     return "score", scores.tolist(), [*written, "scores.csv"]
+
+
+def edits(request: Request) -> tuple[str, list[float], list[str]]:
+    """Writes each image beside its edit, and how much it changed; gives what is measured, its values and the files."""
+    import csv
+
+    import torch
+    from torchvision.utils import save_image
+
+    from genlab.callbacks.sample_grid import image_grid
+    from genlab.metrics.evaluation import progress
+
+    condition = request.model.condition(request.attributes)
+    changes: list[float] = []
+    written: list[str] = []
+    for part in progress(request.images.split(request.batch_size), "edits"):
+        edited = request.model.edit(part, condition.to(part).expand(len(part), -1))
+        changes += (edited - part).abs().flatten(1).mean(1).tolist()
+        for pair in zip(part, edited, strict=True):
+            name = f"{request.stems[len(written)]}-edited.png"
+            save_image(image_grid(torch.stack(pair), 2), request.folder / name)
+            written.append(name)
+    with (request.folder / "edits.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("file", "change"), *zip(request.files, changes, strict=True)])
+    return "change", changes, [*written, "edits.csv"]
 
 
 def projection(request: Request) -> tuple[str, list[float], list[str]]:

@@ -20,6 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "searching": ["model=anogan", "dataset=optdigits", "model.map_side=1", "model.search_steps=3"],
         "vae": ["model=vae", "dataset=optdigits"],
         "pairs": ["model=cogan"],
+        "editor": ["model=icgan", "model.width=4", "model.gan_epochs=1"],
         "points": ["model=wgan_gp", "dataset=ring"],
         "table": ["model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2"],
     }
@@ -143,3 +144,29 @@ def test_refusals(folder: Path, words: list[str], code: int, message: str) -> No
     assert message in output
     assert found == code
     assert "Traceback" not in output
+
+
+def test_edits_of_a_folder(folder: Path) -> None:
+    words = ("input=pictures", "output=edited", "attributes=[glasses,no_smile]", "json=true")
+    code, output = genlab("apply", "editor", *words, folder=folder)
+    assert code == 0, output
+    about = json.loads(output)
+    assert about["kind"] == "edits"
+    expected = {"colour-edited.png", "grey-edited.png", "edits.csv"}
+    assert set(about["files"]) == {path.name for path in (folder / "edited").iterdir()} == expected
+    assert all(0 <= row["change"] <= 2 for row in about["values"])
+
+
+@pytest.mark.parametrize(
+    ("run", "words", "sentence"),
+    [
+        ("editor", ["kind=edits"], "kind=edits: what is to change? attributes=[long_hair]"),
+        ("editor", ["attributes=[hat]"], "attributes=[hat]: no attribute 'hat'"),
+        ("editor", ["kind=projection", "attributes=[glasses]"], "attributes=[glasses] go with kind=edits"),
+        ("vae", ["attributes=[glasses]"], "kind=edits: VAE edits no attributes"),
+    ],
+)
+def test_attributes_that_do_not_fit_are_refused(folder: Path, run: str, words: list[str], sentence: str) -> None:
+    code, output = genlab("apply", run, "input=pictures", *words, folder=folder)
+    assert code == 2
+    assert sentence in output
