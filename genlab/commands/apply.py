@@ -67,8 +67,8 @@ def main(
         input: an image, or a folder whose images are taken, without its sub-folders.
         kind: ``anomalies``: ``NAME-map.png``, the brighter the more anomalous, in parts of the highest value of all
             images; ``NAME-overlay.png``, the same in red over the image; ``scores.csv``. ``edits``: the image beside
-            its edit, ``NAME-edited.png``, and how much it changed, ``edits.csv``. ``projection``: the latent whose image
-            is nearest, ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays
+            its edit, ``NAME-edited.png``, and how much it changed, ``edits.csv``. ``projection``: the latent whose
+            image is nearest, ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays
             ``files``, ``latents`` and ``errors``. None is edits where attributes are given, else anomalies, if the
             model detects any.
         attributes: of edits, as ``[glasses,no_smile]``; all others stay as they are.
