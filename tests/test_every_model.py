@@ -207,7 +207,7 @@ def test_two_processes_train_as_one(
     for process in ranks:
         process.start()
     for process in ranks:
-        process.join(60)
+        process.join(120)
     assert [process.exitcode for process in ranks] == [0, 0]
     weights = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1)]
     assert weights[0].keys() == weights[1].keys()
