@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.models.base import FromLabels, FromLatents, row_by_row, uniform
+from genlab.models.base import row_by_row
+from genlab.models.from_latents import FromLabels, FromLatents, uniform
 from genlab.projection import project
 
 

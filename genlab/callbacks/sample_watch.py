@@ -16,7 +16,7 @@ from genlab.datasets.loader import Chosen
 from genlab.errors import CollapseError
 from genlab.metrics.features import FeatureNetwork, embedded
 from genlab.metrics.frechet import frechet_distance
-from genlab.models.base import FromLatents
+from genlab.models.from_latents import FromLatents
 
 LEAST_DIVERSITY = 0.5
 """Mean distance between samples over that between images, below which the generator has collapsed."""

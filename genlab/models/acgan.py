@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
-from genlab.models.base import FromLabels, GenerativeModel, OptimizerFactory, one_hot
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLabels, one_hot
 from genlab.networks.dcgan import Discriminator, Generator, initialize
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.residual import check_side, residual_map
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import Discriminator, Generator, initialize
 
 START_SEED = 0

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
-from genlab.models.base import FromLabels, GenerativeModel, OptimizerFactory, one_hot, uniform
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLabels, one_hot, uniform
 from genlab.networks.maxout import Maxout
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from genlab.datasets.batches import UnpairedImages
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row, uniform
+from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.from_latents import uniform
 
 
 class Generator(nn.Module):

@@ -11,7 +11,8 @@ from pydantic import PositiveInt
 
 from genlab.datasets.batches import Images
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory, uniform
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents, uniform
 from genlab.networks.dcgan import Discriminator, Generator, initialize
 
 

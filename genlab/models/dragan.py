@@ -8,7 +8,8 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from genlab.datasets.batches import Images, Vectors
 from genlab.losses.adversarial import discriminator_loss, gradient_penalty, nonsaturating_generator_loss
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import discriminator_of, generator_of
 
 

@@ -16,7 +16,8 @@ from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolat
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.adversarial import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from genlab.losses.residual import check_side, residual_map
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import num_doublings
 
 Norm = Callable[[int], nn.Module]

@@ -9,7 +9,8 @@ from torch import Tensor
 from genlab.config.suggest import nearest
 from genlab.datasets.base import Dataset
 from genlab.errors import UsageError
-from genlab.models.base import FromLatents, row_by_row
+from genlab.models.base import row_by_row
+from genlab.models.from_latents import FromLatents
 
 NUM_ROWS = 4096
 ABSENT = "no_"

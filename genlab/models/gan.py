@@ -15,7 +15,8 @@ from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import Images, Vectors
 from genlab.datasets.statistics import mean_image
 from genlab.losses.adversarial import discriminator_loss, minimax_generator_loss, nonsaturating_generator_loss
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory, uniform
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents, uniform
 from genlab.networks.maxout import Maxout
 from genlab.networks.mlp import mlp
 

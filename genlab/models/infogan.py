@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy, log_softmax
 from genlab.datasets.batches import Images
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.variational import gaussian_log_likelihood
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory, one_hot, row_by_row, uniform
+from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.from_latents import FromLatents, one_hot, uniform
 
 
 def generator(latent_dim: int, image_shape: tuple[int, int, int]) -> nn.Sequential:

@@ -8,7 +8,8 @@ from pydantic import PositiveInt
 
 from genlab.datasets.batches import Images, Vectors
 from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import discriminator_of, generator_of
 
 

@@ -14,7 +14,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from genlab.datasets.batches import Images, Vectors
 from genlab.losses.adversarial import hinge_discriminator_loss, hinge_generator_loss
-from genlab.models.base import FromLatents, GenerativeModel, OptimizerFactory
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import num_doublings
 from genlab.networks.mlp import mlp
 
