@@ -87,9 +87,9 @@ class AveragedWeights(pl.Callback):
                 average.load_state_dict(state_dict[name])
 
 
-def kept_by(trainer: pl.Trainer) -> Weights:
+def kept_by(trainer: Any) -> Weights:
     """The averages in a training; none without the callback."""
-    found = (callback for callback in trainer.callbacks if isinstance(callback, AveragedWeights))  # type: ignore[attr-defined]
+    found = (callback for callback in trainer.callbacks if isinstance(callback, AveragedWeights))
     return next((callback.weights for callback in found), {})
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -47,6 +48,13 @@ class GenerativeModel(pl.LightningModule):
         Raises:
             UsageError: says what does not fit.
         """
+
+    def setup(self, stage: str) -> None:
+        """torch's wrapper for several processes is for gradients: it refuses a model without weights to descend."""
+        strategy: Any = self.trainer.strategy
+        has_wrapper = isinstance(strategy, DDPStrategy)
+        if has_wrapper and not list(self.parameters()):
+            strategy.configure_ddp = lambda: None
 
     def descend(self, optimizer: Optimizer, loss: Tensor, name: str) -> None:
         """One step of ``optimizer`` down the gradient of ``loss``.
@@ -100,8 +108,8 @@ class GenerativeModel(pl.LightningModule):
 
     def report(self, **values: Tensor) -> None:
         """Logs ``train/<name>`` every ``trainer.log_every_n_steps`` batches and at the last of an epoch."""
-        trainer = self.trainer
-        is_due = (trainer.global_step + 1) % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        trainer: Any = self.trainer  # which gets some of its attributes from elsewhere
+        is_due = (trainer.global_step + 1) % trainer.log_every_n_steps == 0
         if is_due or trainer.is_last_batch:
             self.log_now(**values)
 

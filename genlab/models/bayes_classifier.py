@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
-from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -97,11 +96,6 @@ class BayesClassifier(GenerativeModel):
                 f"model.num_classes={self.num_classes}, but '{dataset.name}' has "
                 f"{dataset.num_classes or 'no'} classes\nset model.num_classes={dataset.num_classes or 'and labels'}"
             )
-
-    def setup(self, stage: str) -> None:
-        if isinstance(strategy := self.trainer.strategy, DDPStrategy):
-            # torch's wrapper is for gradients: it refuses a model without any.
-            strategy.configure_ddp = lambda: None  # type: ignore[method-assign]
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:

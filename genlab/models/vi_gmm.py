@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
-from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -102,11 +101,6 @@ class VIGMM(GenerativeModel):
                 f"{num_items} training items are fewer than model.num_components={num_components}\n"
                 "give at most one component an item"
             )
-
-    def setup(self, stage: str) -> None:
-        if isinstance(strategy := self.trainer.strategy, DDPStrategy):
-            # torch's wrapper is for gradients: it refuses a model without any.
-            strategy.configure_ddp = lambda: None  # type: ignore[method-assign]
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:
