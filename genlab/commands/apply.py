@@ -1,8 +1,7 @@
-"""Apply a run to images of your own: find anomalies, edit attributes, or find the latents that give them."""
+"""Apply a run to images of your own: anomalies, edits of attributes, completions, or the latents that give them."""
 
 import json as json_format
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,34 +13,14 @@ from genlab.run import WeightsChoice
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal["anomalies", "edits", "projection"]
-KNOWN_BY = ("scores.csv", "edits.csv", "latents.npz")
+Kind = Literal["anomalies", "edits", "completions", "projection"]
+KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz")
 """By one of these an earlier output is known, which may be replaced."""
 
-WRITTEN = (*KNOWN_BY, "*-map.png", "*-overlay.png", "*-edited.png", "*-projection.png")
+PICTURES = ("map", "overlay", "edited", "completed", "completions", "projection")
+"""What a picture shows is the last word of its name."""
 
-
-@dataclass(frozen=True)
-class Request:
-    """A model in evaluation mode, the images it is applied to, and where to write; see ``main``.
-
-    Args:
-        images: ``(N, C, H, W)`` in [-1, 1], as the model takes them.
-        files: names of the images, for the table.
-        stems: of the files to write, one for each image.
-    """
-
-    model: Any
-    images: "torch.Tensor"
-    files: list[str]
-    stems: list[str]
-    folder: Path
-    attributes: list[str] | None
-    steps: int
-    num_starts: int
-    lr: float
-    seed: int
-    batch_size: int
+HALVES = ("lower", "upper", "left", "right")
 
 
 def main(
@@ -49,6 +28,9 @@ def main(
     input: str,
     kind: Kind | None,
     attributes: Annotated[list[str], Field(min_length=1)] | None,
+    mask: Annotated[str, Field(min_length=1)] | None,
+    num_samples: PositiveInt,
+    temperature: Annotated[float, Field(ge=0.01)],
     steps: PositiveInt,
     num_starts: PositiveInt,
     lr: PositiveFloat,
@@ -67,14 +49,22 @@ def main(
         input: an image, or a folder whose images are taken, without its sub-folders.
         kind: ``anomalies``: ``NAME-map.png``, the brighter the more anomalous, in parts of the highest value of all
             images; ``NAME-overlay.png``, the same in red over the image; ``scores.csv``. ``edits``: the image beside
-            its edit, ``NAME-edited.png``, and how much it changed, ``edits.csv``. ``projection``: the latent whose
-            image is nearest, ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays
-            ``files``, ``latents`` and ``errors``. None is edits where attributes are given, else anomalies, if the
-            model detects any.
+            its edit, ``NAME-edited.png``, and how much it changed, ``edits.csv``. ``completions``: what is
+            missing drawn pixel by pixel, all others staying exactly as they are: ``NAME-completed.png``, the first of
+            ``num_samples`` ways; ``NAME-completions.png``, the image with grey where something is missing and all
+            these ways; ``completions.npz`` with the arrays ``files`` and ``completions`` ``(N, num_samples, C, H, W)``.
+            ``projection``: the latent whose image is nearest, ``NAME-projection.png``, the image beside it, and
+            ``latents.npz`` with the arrays ``files``, ``latents`` and ``errors``. None is edits where attributes are
+            given, completions where a mask is, else anomalies, if the model detects any.
         attributes: of edits, as ``[glasses,no_smile]``; all others stay as they are.
-        steps, num_starts, lr, seed: of ``projection``, see ``genlab.projection``.
+        mask: of completions: ``lower``, ``upper``, ``left`` or ``right``, the half to fill; or an image for all, or a
+            folder with one of the same name for each, scaled and cropped like the images, filled where it is not black.
+        temperature: of completions; below 1, likely pixels are drawn more often.
+        seed: of completions and of ``projection``.
+        steps, num_starts, lr: of ``projection``, see ``genlab.projection``.
         output: the folder; None is ``applied/<kind>-<checkpoint>-<name of the input>`` in the run folder.
-        json: prints ``{"folder", "kind", "files", "values": [{"file", "score", "change" or "error"}], "left_out", …}``.
+        json: prints ``{"folder", "kind", "files", "values", "left_out", …}``; each of the values is ``{"file"}`` with
+            its ``score``, ``change``, share ``filled`` or ``error``.
 
     Raises:
         RunError: no such run or checkpoint, or the output folder holds something else.
@@ -83,14 +73,17 @@ def main(
     """
     import torch
 
+    from genlab.applied import Request, anomalies, completions, edits, projection
     from genlab.run import load_model
     from genlab.training import choose_device
 
     folder, names = images_at(Path(input).expanduser())
     loaded = load_model(run, checkpoint, weights)
-    kind = kind or ("edits" if attributes else usual_kind(loaded.model))
+    kind = kind or ("edits" if attributes else "completions" if mask else usual_kind(loaded.model))
     check_kind(loaded.model, kind)
     check_attributes(loaded.model, kind, attributes)
+    if (kind == "completions") != (mask is not None):
+        raise UsageError("mask= says what kind=completions shall fill: lower, or an image that is white there")
     check_shape(loaded.model, kind, loaded.dataset.data_shape)
     where = choose_device(device)
     default = loaded.folder / "applied" / f"{kind}-{loaded.checkpoint}-{Path(input).expanduser().absolute().stem}"
@@ -104,6 +97,9 @@ def main(
         stems=stems_of(kept),
         folder=target,
         attributes=attributes,
+        missing=None if mask is None else missing_at(mask, folder, kept, loaded.dataset.data_shape).to(where),
+        num_samples=num_samples,
+        temperature=temperature,
         steps=steps,
         num_starts=num_starts,
         lr=lr,
@@ -111,10 +107,13 @@ def main(
         batch_size=batch_size,
     )
     target.mkdir(parents=True, exist_ok=True)
-    for old in (path for pattern in WRITTEN for path in target.glob(pattern)):
+    for old in (
+        path for pattern in (*KNOWN_BY, *(f"*-{shown}.png" for shown in PICTURES)) for path in target.glob(pattern)
+    ):
         old.unlink()
     with torch.no_grad():
-        named, values, written = {"anomalies": anomalies, "edits": edits, "projection": projection}[kind](request)
+        of_kind = {"anomalies": anomalies, "edits": edits, "completions": completions, "projection": projection}
+        named, values, written = of_kind[kind](request)
     rows = [{"file": file, named: value} for file, value in zip(kept, values, strict=True)]
     if json:
         about: dict[str, Any] = {
@@ -147,15 +146,17 @@ def check_kind(model: Any, kind: Kind) -> None:
     Raises:
         UsageError: it cannot; says what it can do, if anything.
     """
-    from genlab.models.base import DetectsAnomalies, Edits, HasPrior
+    from genlab.models.base import DetectsAnomalies, Edits, HasPrior, PredictsPixels
 
     model_name = type(model).__name__
-    capabilities = {"anomalies": DetectsAnomalies, "edits": Edits, "projection": HasPrior}
+    capabilities: dict[str, Any] = {"anomalies": DetectsAnomalies, "edits": Edits}
+    capabilities |= {"completions": PredictsPixels, "projection": HasPrior}
     can = {name: isinstance(model, capability) for name, capability in capabilities.items()}
     if can[kind]:
         return
     others = " or ".join(f"kind={other}" for other, is_able in can.items() if is_able)
     reasons = {"anomalies": "detects no anomalies", "edits": "edits no attributes"}
+    reasons["completions"] = "does not draw images pixel by pixel"
     reason = reasons.get(kind, "has no latents with a prior to search")
     raise UsageError(
         f"kind={kind}: {model_name} {reason}\n{f'it can do {others}' if others else 'it is applied to nothing'}"
@@ -237,91 +238,41 @@ def read(folder: Path, names: list[str], data_shape: tuple[int, ...]) -> "tuple[
     return centred(images[good]), [names[item] for item in good], left_out
 
 
+def missing_at(mask: str, folder: Path, names: list[str], data_shape: tuple[int, ...]) -> "torch.Tensor":
+    """Where the images that are named lack something, ``(N, 1, H, W)`` bool.
+
+    Raises:
+        DataError: there is no such mask, or it hides nothing.
+    """
+    import torch
+
+    _, height, width = data_shape
+    missing = torch.zeros(len(names), 1, height, width, dtype=torch.bool)
+    if mask in HALVES:
+        rows = {"upper": slice(height // 2), "lower": slice(height // 2, None)}.get(mask, slice(None))
+        columns = {"left": slice(width // 2), "right": slice(width // 2, None)}.get(mask, slice(None))
+        missing[:, :, rows, columns] = True
+        return missing
+    path = Path(mask).expanduser()
+    if not path.exists():
+        raise DataError(f"mask={mask}: there is no such file or folder; a half is {', '.join(HALVES[:-1])} or right")
+    there, files = (path.parent, [path.name]) if path.is_file() else (path, names)
+    absent = [name for name in files if not (there / name).is_file()]
+    if absent:
+        raise DataError(f"mask={mask}: of {len(names)} images of {folder}, {len(absent)} have no mask: {absent[0]} …")
+    masks, _, bad = read(there, files, (1, height, width))
+    if bad:
+        raise DataError("\n".join([f"mask={mask}: {len(bad)} cannot be used", *(f"  {reason}" for reason in bad)]))
+    missing |= masks > -1
+    if not missing.flatten(1).any(1).all():
+        raise DataError(f"mask={mask}: a mask is all black, and an image is filled where its mask is not black")
+    return missing
+
+
 def stems_of(files: list[str]) -> list[str]:
     """Names without their suffix, which stays where two would be the same."""
     stems = [Path(file).stem for file in files]
     return [file if stems.count(stem) > 1 else stem for file, stem in zip(files, stems, strict=True)]
-
-
-def anomalies(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes maps, overlays and scores; gives what is measured, its values and the files."""
-    import csv
-
-    import torch
-    from torchvision.utils import save_image
-
-    from genlab.metrics.evaluation import progress
-
-    all_scores, all_maps = [], []
-    for part in progress(request.images.split(request.batch_size), "anomalies"):
-        restored = request.model.restore(part)
-        all_scores.append(request.model.anomaly_score(part, restored).cpu())
-        all_maps.append(request.model.anomaly_map(part, restored).cpu())
-    scores, maps = torch.cat(all_scores), torch.cat(all_maps)
-    heat = maps / maps.max().clamp(min=1e-12)
-    images = ((request.images.cpu() + 1) / 2).expand(-1, 3, -1, -1)
-    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
-    overlays = images * (1 - heat) + red * heat
-    written = []
-    for stem, one_heat, overlay in zip(request.stems, heat, overlays, strict=True):
-        for name, picture in ((f"{stem}-map.png", one_heat), (f"{stem}-overlay.png", overlay)):
-            save_image(picture, request.folder / name)
-            written.append(name)
-    with (request.folder / "scores.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("file", "score"), *zip(request.files, scores.tolist(), strict=True)])
-    return "score", scores.tolist(), [*written, "scores.csv"]
-
-
-def edits(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes each image beside its edit, and how much it changed; gives what is measured, its values and the files."""
-    import csv
-
-    import torch
-    from torchvision.utils import save_image
-
-    from genlab.callbacks.sample_grid import image_grid
-    from genlab.metrics.evaluation import progress
-
-    condition = request.model.condition(request.attributes)
-    changes: list[float] = []
-    written: list[str] = []
-    for part in progress(request.images.split(request.batch_size), "edits"):
-        edited = request.model.edit(part, condition.to(part).expand(len(part), -1))
-        changes += (edited - part).abs().flatten(1).mean(1).tolist()
-        for pair in zip(part, edited, strict=True):
-            name = f"{request.stems[len(written)]}-edited.png"
-            save_image(image_grid(torch.stack(pair), 2), request.folder / name)
-            written.append(name)
-    with (request.folder / "edits.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("file", "change"), *zip(request.files, changes, strict=True)])
-    return "change", changes, [*written, "edits.csv"]
-
-
-def projection(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes each image beside its projection, and the latents; gives what is measured, its values and the files."""
-    import numpy as np
-    import torch
-    from torchvision.utils import save_image
-
-    from genlab.callbacks.sample_grid import image_grid
-    from genlab.metrics.evaluation import progress
-    from genlab.projection import project
-
-    all_latents, all_errors = [], []
-    written: list[str] = []
-    for part in progress(request.images.split(request.batch_size), "latents"):
-        generator = torch.Generator().manual_seed(request.seed)
-        latents, errors = project(request.model, part, request.steps, request.num_starts, request.lr, generator)
-        for image, projected in zip(part, request.model.decode(latents), strict=True):
-            name = f"{request.stems[len(written)]}-projection.png"
-            save_image(image_grid(torch.stack([image, projected.view_as(image)]), 2), request.folder / name)
-            written.append(name)
-        all_latents.append(latents.cpu())
-        all_errors.append(errors.cpu())
-    found = torch.cat(all_errors)
-    arrays: dict[str, Any] = {"latents": torch.cat(all_latents).numpy(), "errors": found.numpy()}
-    np.savez_compressed(request.folder / "latents.npz", files=np.array(request.files), **arrays)
-    return "error", found.tolist(), [*written, "latents.npz"]
 
 
 def print_table(rows: list[dict[str, Any]], named: str) -> None:

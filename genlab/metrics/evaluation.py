@@ -21,7 +21,7 @@ from genlab.datasets.loader import Chosen, Source
 from genlab.errors import UsageError
 from genlab.metrics.bootstrap import interval
 from genlab.metrics.features import FeatureNetwork
-from genlab.models.base import GenerativeModel, Samples
+from genlab.models.base import GenerativeModel, PredictsPixels, Samples
 
 Part = TypeVar("Part")
 
@@ -111,10 +111,15 @@ class Evaluation:
 
     @cached_property
     def real_features(self) -> Tensor:
-        """``(N, D)`` of ``num_samples`` held-out images, fewer if there are not as many."""
-        images = self.batches(
-            self.items(self.num_samples, only_normal=True), self.batch_size, "features of held-out images"
-        )
+        """``(N, D)`` of ``num_samples`` held-out images, fewer if there are not as many.
+
+        Of models that predict pixels, they are brought to the levels of these, as the samples are.
+        """
+        model, generator = self.model, self.generator()
+        items = self.items(self.num_samples, only_normal=True)
+        images = self.batches(items, self.batch_size, "features of held-out images")
+        if isinstance(model, PredictsPixels):
+            images = (model.quantize(part, generator) for part in images)
         return torch.cat([self._features(part) for part in images])
 
     @cached_property

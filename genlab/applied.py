@@ -1,0 +1,124 @@
+"""What ``genlab apply`` does with a model and images, a function for each kind."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.utils import save_image
+
+from genlab.callbacks.sample_grid import image_grid
+from genlab.metrics.evaluation import progress
+from genlab.projection import project
+
+
+@dataclass(frozen=True)
+class Request:
+    """A model in evaluation mode, the images it is applied to, and where to write; see ``genlab.commands.apply``.
+
+    Args:
+        images: ``(N, C, H, W)`` in [-1, 1], as the model takes them.
+        files: names of the images, for the table.
+        stems: of the files to write, one for each image.
+        missing: ``(N, 1, H, W)`` bool, of completions.
+    """
+
+    model: Any
+    images: Tensor
+    files: list[str]
+    stems: list[str]
+    folder: Path
+    attributes: list[str] | None
+    missing: Tensor | None
+    num_samples: int
+    temperature: float
+    steps: int
+    num_starts: int
+    lr: float
+    seed: int
+    batch_size: int
+
+
+def anomalies(request: Request) -> tuple[str, list[float], list[str]]:
+    """Writes maps, overlays and scores; gives what is measured, its values and the files."""
+    all_scores, all_maps = [], []
+    for part in progress(request.images.split(request.batch_size), "anomalies"):
+        restored = request.model.restore(part)
+        all_scores.append(request.model.anomaly_score(part, restored).cpu())
+        all_maps.append(request.model.anomaly_map(part, restored).cpu())
+    scores, maps = torch.cat(all_scores), torch.cat(all_maps)
+    heat = maps / maps.max().clamp(min=1e-12)
+    images = ((request.images.cpu() + 1) / 2).expand(-1, 3, -1, -1)
+    red = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
+    overlays = images * (1 - heat) + red * heat
+    written = []
+    for stem, one_heat, overlay in zip(request.stems, heat, overlays, strict=True):
+        for name, picture in ((f"{stem}-map.png", one_heat), (f"{stem}-overlay.png", overlay)):
+            save_image(picture, request.folder / name)
+            written.append(name)
+    with (request.folder / "scores.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("file", "score"), *zip(request.files, scores.tolist(), strict=True)])
+    return "score", scores.tolist(), [*written, "scores.csv"]
+
+
+def edits(request: Request) -> tuple[str, list[float], list[str]]:
+    """Writes each image beside its edit, and how much it changed; gives what is measured, its values and the files."""
+    condition = request.model.condition(request.attributes)
+    changes: list[float] = []
+    written: list[str] = []
+    for part in progress(request.images.split(request.batch_size), "edits"):
+        edited = request.model.edit(part, condition.to(part).expand(len(part), -1))
+        changes += (edited - part).abs().flatten(1).mean(1).tolist()
+        for pair in zip(part, edited, strict=True):
+            name = f"{request.stems[len(written)]}-edited.png"
+            save_image(image_grid(torch.stack(pair), 2), request.folder / name)
+            written.append(name)
+    with (request.folder / "edits.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("file", "change"), *zip(request.files, changes, strict=True)])
+    return "change", changes, [*written, "edits.csv"]
+
+
+def completions(request: Request) -> tuple[str, list[float], list[str]]:
+    """Writes each image completed in some ways; gives what is measured, its values and the files."""
+    assert request.missing is not None
+    request.model.temperature = request.temperature
+    generator, known = torch.Generator().manual_seed(request.seed), ~request.missing
+    seen = request.model.quantize(request.images, generator).repeat_interleave(request.num_samples, 0)
+    of_each = known.repeat_interleave(request.num_samples, 0)
+    parts = list(zip(seen.split(request.batch_size), of_each.split(request.batch_size), strict=True))
+    drawn = [request.model.complete(*part, None, generator) for part in progress(parts, "completions")]
+    ways = torch.cat(drawn).unflatten(0, (-1, request.num_samples))
+    # What is known is the image itself, not what the model has seen of it.
+    completed = torch.where(known[:, None], request.images[:, None], ways).cpu()
+    holed = torch.where(known, request.images, torch.zeros_like(request.images)).cpu()
+    written = []
+    for stem, image, some in zip(request.stems, holed, completed, strict=True):
+        save_image((some[0] + 1) / 2, request.folder / f"{stem}-completed.png")
+        sheet = image_grid(torch.cat([image[None], some]), 1 + request.num_samples)
+        save_image(sheet, request.folder / f"{stem}-completions.png")
+        written += [f"{stem}-completed.png", f"{stem}-completions.png"]
+    arrays: dict[str, Any] = {"completions": completed.numpy()}
+    np.savez_compressed(request.folder / "completions.npz", files=np.array(request.files), **arrays)
+    return "filled", request.missing.flatten(1).float().mean(1).tolist(), [*written, "completions.npz"]
+
+
+def projection(request: Request) -> tuple[str, list[float], list[str]]:
+    """Writes each image beside its projection, and the latents; gives what is measured, its values and the files."""
+    all_latents, all_errors = [], []
+    written: list[str] = []
+    for part in progress(request.images.split(request.batch_size), "latents"):
+        generator = torch.Generator().manual_seed(request.seed)
+        latents, errors = project(request.model, part, request.steps, request.num_starts, request.lr, generator)
+        for image, projected in zip(part, request.model.decode(latents), strict=True):
+            name = f"{request.stems[len(written)]}-projection.png"
+            save_image(image_grid(torch.stack([image, projected.view_as(image)]), 2), request.folder / name)
+            written.append(name)
+        all_latents.append(latents.cpu())
+        all_errors.append(errors.cpu())
+    found = torch.cat(all_errors)
+    arrays: dict[str, Any] = {"latents": torch.cat(all_latents).numpy(), "errors": found.numpy()}
+    np.savez_compressed(request.folder / "latents.npz", files=np.array(request.files), **arrays)
+    return "error", found.tolist(), [*written, "latents.npz"]
