@@ -10,6 +10,7 @@
     tensorboard/         the same, with pictures
     checkpoints/         last.ckpt, best.ckpt and the newest step-*.ckpt
     samples/             pictures
+    tags.json            words of the user's
 """
 
 import json
@@ -181,6 +182,18 @@ class Run:
         if status["state"] == "running" and not self.is_locked:
             status["state"] = "killed"
         return status
+
+    @property
+    def tags(self) -> list[str]:
+        path = self.folder / "tags.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+    def superfluous(self, keep: Iterable[str]) -> list[Path]:
+        """Checkpoints but those named, ``best`` or ``last``, whatever further names these have."""
+        kept = {self.checkpoints / f"{name}.ckpt" for name in keep}
+        same = {path.stat().st_ino for path in kept if path.is_file()}
+        files = sorted(self.checkpoints.glob("*.ckpt"))
+        return [path for path in files if path not in kept and path.stat().st_ino not in same]
 
     def write_status(self, **values: Any) -> None:
         path = self.folder / "status.json"

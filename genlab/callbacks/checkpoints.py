@@ -136,7 +136,7 @@ class Checkpoints(Checkpoint):
             give_name(path, self.run.checkpoints / f"{name}.ckpt")
         for old in sorted(self.run.checkpoints.glob("step-*.ckpt"))[: -self.keep or None]:
             old.unlink()
-        monitor = {"name": self.monitor[0], "best": self.best} if self.monitor else None
+        monitor = {"name": self.monitor[0], "mode": self.monitor[1], "best": self.best} if self.monitor else None
         self.run.write_status(epoch=trainer.current_epoch, step=trainer.global_step, monitor=monitor)
 
 

@@ -1,84 +1,78 @@
-"""List the runs and how far they are."""
+"""List the runs and how far they are; compare them, find the best, follow one, tag them, or remove old checkpoints."""
 
-import json as json_format
-import os
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from genlab.errors import RunError
+from pydantic import Field
+
+from genlab.config import Composed
+from genlab.errors import RunError, UsageError
+
+Tag = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+ACTIONS = {"compare": "comparison", "best": "comparison", "tail": "upkeep", "prune": "upkeep", "tag": "upkeep"}
+"""Which module of ``genlab.runs`` has the function of each."""
 
 
-def main(root: str, json: bool) -> None:
-    """Prints one line a run.
+def main(
+    composed: Composed,
+    action: str | None,
+    root: str,
+    where: str | None,
+    sort: Literal["run", "model", "dataset", "state", "epoch", "step", "age", "size", "metric"],
+    metric: str | None,
+    direction: Literal["minimize", "maximize"] | None,
+    keep: list[Literal["best", "last"]],
+    older_than: Annotated[str, Field(pattern="^[0-9]+[dhm]$")] | None,
+    yes: bool,
+    add: list[Tag],
+    remove: list[Tag],
+    output: str | None,
+    json: bool,
+) -> None:
+    """Prints a table or, with ``json``, the same as JSON.
 
     Args:
-        root: the folder to look in.
-        json: prints a list of ``{"run", "model", "dataset", "state", "epoch", "step", "monitor"}``.
+        action: the first word without ``=``; runs follow it. ``compare`` prints in which settings two or more runs
+            differ and their values side by side, says whether a difference of two evaluations is outside noise, and
+            puts their newest pictures of samples, of one seed, into one. ``best`` orders runs by a metric. ``tail``
+            prints what a run logs, until it ends. ``prune`` removes checkpoints that are neither ``best`` nor ``last``.
+            ``tag`` adds and removes words that ``where=tag=…`` finds.
+        root: the folder to look in, where no runs are named.
+        where: conditions on model, dataset, state or tag, all of which must hold.
+        json: of the list, ``[{"run", "model", "dataset", "state", "epoch", "epochs", "step", "monitor", "age", "size",
+            "tags"}]``: age in seconds since the run last wrote, size in bytes.
+
+    Raises:
+        RunError: no such folder or run.
+        UsageError: an unknown action or condition, or a run is missing.
     """
     from genlab.run import Run
+    from genlab.runs.listing import conditions, describe, fits, order, show
 
+    words = [word for word in composed.words if "=" not in word]
+    action, names = (words[0], words[1:]) if words else (action, [])
+    if action is not None and action not in ACTIONS:
+        raise UsageError(f"`genlab runs {action}`: expected {', '.join(ACTIONS)}, or no such word for the list")
     folder = Path(root).expanduser()
     if root != "outputs" and not folder.is_dir():
         raise RunError(f"root={root}: there is no such folder")
-    runs = [describe(run) for run in Run.under(folder)] if folder.is_dir() else []
-    if json:
-        print(json_format.dumps(runs, indent=2))
+    named = [Run.open(name) for name in names]
+    found = named or (Run.under(folder) if folder.is_dir() else [])
+    rows = [row for row in map(describe, found) if fits(row, conditions(where))]
+    if not named:
+        rows.sort(key=lambda row: order(row, sort))
+    if action is None:
+        show(rows, folder, json)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    if not runs:
-        print(f"no runs under {folder.absolute()}; `genlab train` makes one, root=FOLDER looks in another")
-        return
-    table = Table("run", "model", "dataset", "state", "epoch", "step", "metric", box=None)
-    for run in runs:
-        table.add_row(
-            *(
-                str("" if value is None else value)
-                for value in (
-                    os.path.relpath(run["run"]),
-                    run["model"],
-                    run["dataset"],
-                    run["state"],
-                    run["epoch"],
-                    run["step"],
-                    metric(run["monitor"]),
-                )
-            )
-        )
-    console = Console()
-    # In a file or pipe no name is cut.
-    (console if console.is_terminal else Console(width=1000)).print(table)
-
-
-def describe(run: Any) -> dict[str, Any]:
-    """What a run folder says of itself; a damaged one is listed as such."""
-    try:
-        config, status = run.config, run.status
-    except (RunError, ValueError, OSError, KeyError):
-        return {
-            "run": str(run.folder),
-            "model": None,
-            "dataset": None,
-            "state": "damaged",
-            "epoch": None,
-            "step": None,
-            "monitor": None,
-        }
-    return {
-        "run": str(run.folder),
-        "model": config["model"]["_target_"].split(".")[-2],
-        "dataset": config["dataset"]["name"],
-        "state": status["state"],
-        "epoch": status.get("epoch"),
-        "step": status.get("step"),
-        "monitor": status.get("monitor"),
+    options: dict[str, dict[str, Any]] = {
+        "compare": {"output": output},
+        "best": {"metric": metric, "direction": direction},
+        "tail": {},
+        "prune": {"keep": keep, "older_than": older_than, "yes": yes},
+        "tag": {"add": add, "remove": remove},
     }
-
-
-def metric(monitor: dict[str, Any] | None) -> str:
-    """``val/negative_elbo 98.2``: the value of the best checkpoint."""
-    if not monitor:
-        return ""
-    best = monitor.get("best", monitor.get("last"))
-    return f"{monitor.get('name')} {best:.5g}" if isinstance(best, int | float) else str(monitor.get("name"))
+    if action in ("compare", "tail", "tag") and len(names) < (least := 2 if action == "compare" else 1):
+        raise UsageError(f"`genlab runs {action}` needs {'two runs or more' if least == 2 else 'a run'}")
+    module = import_module(f"genlab.runs.{ACTIONS[action]}")
+    getattr(module, action)(rows, json=json, **options[action])

@@ -1,0 +1,1 @@
+"""What ``genlab runs`` does with run folders."""

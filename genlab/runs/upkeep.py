@@ -1,0 +1,82 @@
+"""Run folders in use: following one, tagging some, and removing checkpoints that are no longer wanted."""
+
+import csv
+import json as json_format
+import os
+import re
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from genlab.errors import UsageError
+from genlab.run import Run, write_json
+from genlab.runs.listing import Row, print_table
+
+UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+SHOWN = 10
+"""Values that ``tail`` begins with."""
+
+
+def tail(rows: list[Row], json: bool) -> None:
+    """The last values that a run logged and, while it runs, those to come."""
+    if len(rows) > 1:
+        raise UsageError("`genlab runs tail` follows one run")
+    run, shown = Run(Path(rows[0]["run"])), None
+    while True:
+        is_running = run.status["state"] == "running"
+        values = logged(run.folder / "log.csv")
+        shown = max(0, len(values) - SHOWN) if shown is None else shown
+        for row in values[shown:]:
+            print(json_format.dumps(row) if json else "  ".join(f"{key} {value}" for key, value in row.items()))
+        shown = len(values)
+        sys.stdout.flush()
+        if not is_running:
+            return
+        time.sleep(1)
+
+
+def logged(path: Path) -> list[dict[str, str]]:
+    """The values of each row of ``log.csv`` that has any."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+
+
+def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | None, yes: bool) -> None:
+    """Removes checkpoints; a run in work is never touched, nor one younger than is said."""
+    least = 0.0
+    if older_than is not None:
+        amount, unit = re.fullmatch("([0-9]+)([dhm])", older_than).groups()  # type: ignore[union-attr]
+        least = timedelta(**{UNITS[unit]: int(amount)}).total_seconds()
+    old = [row for row in rows if row["state"] not in ("running", "damaged") and row["age"] >= least]
+    files = [path for row in old for path in Run(Path(row["run"])).superfluous(keep)]
+    freed = sum({path.stat().st_ino: path.stat().st_size for path in files}.values())
+    if not yes and files and not json:
+        for path in files:
+            print(os.path.relpath(path))
+        if not sys.stdin.isatty():
+            raise UsageError(f"{len(files)} files, {decimal(freed)}, would be removed: yes=true does it")
+        yes = input(f"remove these {len(files)} files, {decimal(freed)}? [y/N] ").strip().lower() in ("y", "yes")
+    if yes:
+        for path in files:
+            path.unlink()
+    if json:
+        about = {"files": list(map(str, files)), "bytes": freed, "removed": yes}
+        print(json_format.dumps(about, indent=2))
+    else:
+        print(f"{len(files) if yes else 0} files removed, {decimal(freed if yes else 0)}, in {len(old)} runs")
+
+
+def tag(rows: list[Row], json: bool, add: list[str], remove: list[str]) -> None:
+    for row in rows:
+        run = Run(Path(row["run"]))
+        row["tags"] = sorted((set(run.tags) | set(add)) - set(remove))
+        write_json(run.folder / "tags.json", row["tags"])
+    if json:
+        print(json_format.dumps([{"run": row["run"], "tags": row["tags"]} for row in rows], indent=2))
+    else:
+        print_table(("run", "tags"), [(os.path.relpath(row["run"]), " ".join(row["tags"])) for row in rows])
