@@ -1,0 +1,53 @@
+"""``genlab plan``: what it foretells, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from child import genlab
+
+from genlab.commands.plan import duration
+
+WORDS = ("model=vae", "dataset=optdigits", "accelerator=cpu", "threads=1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("plans")
+
+
+def test_a_plan_of_two_processes(folder: Path) -> None:
+    words = ("accelerator=ddp_cpu", "trainer.max_epochs=3", "bandwidth_gb=0.001", "json=true")
+    code, output = genlab("plan", *WORDS, *words, folder=folder)
+    assert code == 0, output
+    planned = json.loads(output)
+    assert planned["parameters"] == 95_104
+    # Forward, and backward for weights and for all but the first input: 2 operations for each weight and image.
+    assert planned["flops_per_step"] == pytest.approx(2 * 3 * 95_104 * 64, rel=0.15)
+    assert planned["processes"] == 2
+    # Each of two sends half of the gradients twice, at a megabyte a second.
+    assert planned["seconds_of_exchange"] == pytest.approx(4 * 95_104 / 1e6)
+    assert planned["steps_per_epoch"] == 10
+    seconds = 3 * (10 * planned["seconds_per_step"] + planned["seconds_after_epoch"])
+    assert planned["total_seconds"] == pytest.approx(seconds)
+    assert 2e8 < planned["peak_memory_bytes"] < 4e9
+    assert 1 <= planned["largest_batch_size"] <= 1_237
+    assert list(folder.iterdir()) == [folder / "child.log"]  # nothing is kept
+
+
+def test_what_cannot_fit_is_refused(folder: Path) -> None:
+    code, output = genlab("plan", *WORDS, "memory_gb=0.01", folder=folder)
+    assert code == 6, output
+    assert "dataset.batch_size=128 needs about " in output
+    assert "of memory a process, and 90% of 0.01 GB may be used\nof the batch sizes, none would fit" in output
+
+
+def test_what_could_not_start_is_refused_with_its_own_words(folder: Path) -> None:
+    code, output = genlab("plan", "model=pixel_cnn", "model.num_levels=17", "threads=1", folder=folder)
+    assert code == 2, output
+    assert "model.binarization=threshold makes 2 levels, not model.num_levels=17" in output
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(12, "12 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
