@@ -1,6 +1,6 @@
 """What ``genlab sample`` draws of a trained model, a function for each kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,13 +21,18 @@ from genlab.models.base import (
     GenerativeModel,
     HasMeans,
     HasPrior,
+    HasTemperature,
+    PredictsPixels,
     Reconstructs,
+    RewritesText,
     RunsChains,
     Samples,
+    TakesText,
 )
 from genlab.neighbours import nearest
 from genlab.plots import new_figure
 from genlab.sampling import check_labels, condition_of, sampled, sampled_by_seed, seed_numbers
+from genlab.texts import TEXTS, code_points, condition_of_text, own_generators, reworded
 
 COUNT = 64
 POINTS = 2000
@@ -45,6 +50,8 @@ class Request:
     seeds: int | str | list[int] | None
     labels: list[int] | None
     attributes: list[str] | None
+    text: str | None
+    temperature: float | None
     truncation: float | None
     binary: bool
     steps: int
@@ -62,12 +69,14 @@ class Request:
 
 GOES_WITH = {
     "seeds": ("samples", "neighbours"),
-    "labels": ("samples", "neighbours"),
+    "labels": ("samples", "neighbours", "growth"),
     "attributes": ("samples", "neighbours"),
+    "text": ("samples",),
+    "temperature": ("samples", "neighbours", "growth"),
     "truncation": ("samples", "neighbours", "walk"),
     "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
     "interpolation": ("walk",),
-    "video": ("walk", "chain"),
+    "video": ("walk", "chain", "growth"),
 }
 """The kinds that an option changes; with others it is refused."""
 
@@ -97,9 +106,14 @@ def draw(request: Request) -> Drawn:
         "latent_grid": latent_grid,
         "latent_scatter": scatter,
         "chain": chain,
+        "growth": growth,
         "means": means,
         "neighbours": neighbours,
     }
+    if request.temperature is not None:
+        if not isinstance(request.model, HasTemperature):
+            raise UsageError(f"temperature={request.temperature}: {request.name} has none; leave the word out")
+        request.model.temperature = request.temperature
     with truncation(request):
         drawn = kinds[request.kind](request)
     pixels = draw_pixels(request, drawn.samples) if request.binary else drawn.samples
@@ -116,6 +130,11 @@ def truncation(request: Request) -> AbstractContextManager[None]:
 
 
 def samples(request: Request) -> Drawn:
+    if isinstance(request.model, TakesText):
+        drawn = [request.model.text_of(tokens) for tokens in draw_samples(request, TEXTS)]
+        return Drawn(code_points(drawn), texts=drawn)
+    if isinstance(request.model, RewritesText):
+        return rewordings(request, request.model)
     columns = COLUMNS if request.labels is None or len(request.labels) == 1 else len(request.labels)
     return Drawn(draw_samples(request, COUNT), columns)
 
@@ -129,12 +148,35 @@ def draw_samples(request: Request, usual: int) -> Tensor:
         check_labels(request.model, request.labels)
     if request.attributes is not None:
         conditions = condition_of(request.model, request.attributes)[None]
+    if request.text is not None:
+        conditions = condition_of_text(request.model, request.text)[None]
+    if (seeds := given_seeds(request)) is not None:
+        return sampled_by_seed(request.model, seeds, conditions)
+    return sampled(request.model, request.num_samples or usual, conditions, request.batch_size, request.generator)
+
+
+def given_seeds(request: Request) -> Sequence[int] | None:
+    """One for each sample, or None."""
     if request.seeds is None:
-        count = request.num_samples or usual
-        return sampled(request.model, count, conditions, request.batch_size, request.generator)
+        return None
     if request.num_samples is not None:
         raise UsageError(f"num_samples={request.num_samples}: seeds={shown(request.seeds)} says how many; give one")
-    return sampled_by_seed(request.model, seed_numbers(request.seeds), conditions)
+    return seed_numbers(request.seeds)
+
+
+def rewordings(request: Request, model: RewritesText) -> Drawn:
+    """Other wordings of ``text``, else of held-out sentences, which are then shown too."""
+    if request.labels is not None:
+        check_labels(model, request.labels)
+    if request.attributes is not None:
+        condition_of(model, request.attributes)
+    if (seeds := given_seeds(request)) is not None:
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    else:
+        usual = TEXTS if request.text is None else 1
+        generators = own_generators(request.num_samples or usual, request.generator)
+    texts, given = reworded(model, request.dataset, request.text, generators)
+    return Drawn(code_points(texts), texts=texts, given=given, arrays={"given": code_points(given)} if given else {})
 
 
 def pairs(request: Request) -> Drawn:
@@ -225,6 +267,20 @@ def chain(request: Request) -> Drawn:
         raise UsageError(f"kind=chain: {request.name} runs no Markov chain")
     frames: Iterator[Tensor] = model.chain(request.num_samples or COUNT, request.num_frames, request.generator)
     return Drawn(torch.stack(list(frames)), picture="chain")
+
+
+def growth(request: Request) -> Drawn:
+    """Images that are drawn pixel by pixel, a frame for each row."""
+    model: Any = request.model
+    if not isinstance(model, PredictsPixels):
+        raise UsageError(f"kind=growth: {request.name} does not draw images pixel by pixel")
+    nothing = torch.zeros(request.num_samples or COUNT, *request.dataset.data_shape, device=request.model.device)
+    labels = None
+    if request.labels is not None:
+        check_labels(model, request.labels)
+        labels = torch.tensor(request.labels)[torch.arange(len(nothing)) % len(request.labels)]
+    frames = model.grow(nothing, nothing[:, :1].bool(), labels, request.generator)
+    return Drawn(torch.stack([frame.clone() for frame in frames]), picture="growth")
 
 
 def means(request: Request) -> Drawn:

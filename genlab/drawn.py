@@ -13,6 +13,7 @@ from torchvision.utils import save_image
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import UsageError
 from genlab.plots import latent_scatter
+from genlab.texts import blocks
 
 COLUMNS = 8
 FRAMES_PER_SECOND = 10
@@ -26,25 +27,29 @@ class Drawn:
         samples: images ``(N, C, H, W)`` in [-1, 1], of a chain ``(num_frames, N, C, H, W)``; rows of a table, and
             latents of a ``scatter``, ``(N, D)``.
         columns: of the grid.
-        picture: ``grid`` of the images; ``scatter`` of latents; ``chain``: a movie; ``walk``: a grid of which each row
-            is a walk, and the movie of all walks.
+        picture: ``grid`` of the images; ``scatter`` of latents; ``chain`` and ``growth``: a movie; ``walk``: a
+            grid of which each row is a walk, and the movie of all walks.
         arrays: further arrays by name; ``labels`` of a scatter.
         class_names: by label.
         facts: numbers to print.
+        texts: what was drawn, if it is text; ``samples`` are then its code points.
+        given: the texts that these were made of, if that is worth showing.
     """
 
     samples: Tensor
     columns: int = COLUMNS
-    picture: Literal["grid", "scatter", "chain", "walk"] = "grid"
+    picture: Literal["grid", "scatter", "chain", "growth", "walk"] = "grid"
     arrays: dict[str, Tensor] = field(default_factory=dict)
     class_names: list[str] | None = None
     facts: dict[str, float] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
 
 
 def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
-    """Writes the array and the pictures; returns their names."""
+    """Writes the array and the pictures or texts; returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in (path for kind in ("png", "gif", "mp4") for path in folder.glob(f"*.{kind}")):
+    for old in (path for kind in ("png", "gif", "mp4", "txt") for path in folder.glob(f"*.{kind}")):
         old.unlink()
     arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in drawn.arrays.items()}
     np.savez_compressed(folder / "samples.npz", samples=drawn.samples.numpy(), **arrays)
@@ -53,11 +58,14 @@ def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
 
 def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
     images = drawn.samples
+    if drawn.texts:
+        (folder / "samples.txt").write_text(blocks(drawn.texts, drawn.given), encoding="utf-8")
+        return ["samples.txt"]
     if drawn.picture == "scatter":
         latent_scatter(images, drawn.arrays["labels"], drawn.class_names, folder / "scatter.png")
         return ["scatter.png"]
-    if drawn.picture == "chain":
-        return write_movie(images, "chain", folder, video)
+    if drawn.picture in ("chain", "growth"):
+        return write_movie(images, drawn.picture, folder, video)
     if images.ndim != 4:
         return []
     save_image(image_grid(images, drawn.columns), folder / "grid.png")

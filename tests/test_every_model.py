@@ -180,6 +180,10 @@ def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do(model_name: 
 def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_checkpoint(
     model_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    model, some = model_and_batch(short_config(model_name))
+    has_tokens = not some[0].is_floating_point()  # which are always finite
+    if has_tokens and not list(model.parameters()):
+        pytest.skip("counts of tokens are finite")
     trained(tmp_path / "run", short_config(model_name, "trainer.max_steps=3"))
     kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
     start = ExactState.on_train_batch_start
@@ -187,10 +191,11 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
     def poison(self: ExactState, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
         start(self, trainer, module, batch, batch_idx)
         if trainer.global_step == 4:
-            batch[0].fill_(torch.nan)
+            (next(module.parameters()).data if has_tokens else batch[0]).fill_(torch.nan)
 
     monkeypatch.setattr(ExactState, "on_train_batch_start", poison)
-    with pytest.raises(NumericError, match="at step 5: the batch itself holds such values in"):
+    where = "the first such values are in the weight" if has_tokens else "the batch itself holds such values in"
+    with pytest.raises(NumericError, match=f"at step 5: {where}"):
         trained(tmp_path / "run", short_config(model_name))
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes() == kept
 

@@ -12,9 +12,11 @@ PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorial").glob("*.md"))
 SHORT = {
     "train": ["trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "threads=1"],
     "sample": ["batch_size=64"],
+    "apply": ["device=cpu"],
     "evaluate": ["num_samples=20", "iwae_k=2", "iwae_images=2", "device=cpu"],
 }
-PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif"}
+PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif", "growth": "growth.gif"}
+OF_TEXT = ("runs/letters", "runs/spinner")
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -41,7 +43,11 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
             assert (tmp_path / run / ("comparison.png" if "-m" in words else "metrics.json")).is_file()
         elif words[0] == "sample":
             kind = next((word.partition("=")[2] for word in words if word.startswith("kind=")), "samples")
-            assert list((tmp_path / run / "samples").glob(f"{kind}*/{PICTURES.get(kind, 'grid.png')}")), output
+            written = "samples.txt" if run in OF_TEXT else PICTURES.get(kind, "grid.png")
+            assert list((tmp_path / run / "samples").glob(f"{kind}*/{written}")), output
+        elif words[0] == "apply":
+            assert list((tmp_path / run / "applied").glob("*/*.png")), output
         assert run in runs
     film = {"1_likelihood": "plane_gmm/samples/mixture.gif", "2_adversarial": "ring_gan/samples/learning.gif"}
+    film["3_autoregressive"] = "pixel_cnn/samples/growth-last-seed-0/growth.gif"
     assert (tmp_path / "runs" / film[page.stem]).is_file()

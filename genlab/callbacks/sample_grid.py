@@ -12,7 +12,8 @@ from torchvision.utils import make_grid, save_image
 from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import Images
-from genlab.models.base import Corrupts, Reconstructs, Samples
+from genlab.models.base import Corrupts, Reconstructs, RewritesText, Samples, TakesText
+from genlab.texts import TEXTS, texts_for_show
 
 TILE = 56
 
@@ -55,6 +56,8 @@ def reconstructions(
 class SampleGrid(pl.Callback):
     """Writes ``samples/epoch-*.png`` and the same picture to TensorBoard every ``every_n_epochs`` and after the last.
 
+    Of a model of text it writes ``samples/epoch-*.txt`` and TensorBoard's text instead, 4 texts at most.
+
     The seed is always 0, so the pictures of one run show the same samples as they become clear. Networks whose weights
     are averaged draw with the averages.
 
@@ -89,7 +92,10 @@ class SampleGrid(pl.Callback):
 
     def pictures(self, trainer: pl.Trainer, model: pl.LightningModule, name: str) -> list[Path]:
         pictures: list[Path] = []
-        if isinstance(model, Samples):
+        if isinstance(model, TakesText | RewritesText):
+            texts = texts_for_show(model, dataset_of(trainer), min(self.num_samples, TEXTS))
+            pictures.append(self.write_texts(trainer, texts, name))
+        elif isinstance(model, Samples):
             samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
             if samples.ndim == 4:
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
@@ -101,6 +107,16 @@ class SampleGrid(pl.Callback):
                 shown = reconstructions(model, images, len(images))
                 pictures.append(self.write(trainer, shown, "reconstructions", name, columns=8 // tiles * tiles))
         return pictures
+
+    def write_texts(self, trainer: pl.Trainer, texts: str, name: str) -> Path:
+        folder = Path(trainer.default_root_dir) / "samples"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.txt"
+        path.write_text(texts, encoding="utf-8")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("samples", f"```\n{texts}```", max(trainer.global_step - 1, 0))
+        return path
 
     def write(self, trainer: pl.Trainer, images: Tensor, kind: str, name: str, columns: int) -> Path:
         grid = image_grid(images, columns)

@@ -2,6 +2,7 @@
 
 import json as json_format
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from genlab.errors import RunError
 from genlab.run import WeightsChoice
 
-Kind = Literal["samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "means", "neighbours"]
+Kind = Literal[
+    "samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "growth", "means", "neighbours"
+]
 LONGEST_NAME = 200
 """Of a folder, in letters; file systems end at 255."""
 
@@ -25,6 +28,8 @@ def main(
     seeds: Seed | Annotated[str, Field(pattern="^[0-9]+-[0-9]+$")] | Annotated[list[Seed], Field(min_length=1)] | None,
     labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None,
     attributes: Annotated[list[str], Field(min_length=1)] | None,
+    text: Annotated[str, Field(min_length=1)] | None,
+    temperature: Annotated[float, Field(ge=0.01)] | None,
     truncation: Annotated[float, Field(ge=0.01)] | None,
     binary: bool,
     steps: Annotated[int, Field(ge=2)],
@@ -41,6 +46,8 @@ def main(
 ) -> None:
     """Writes ``grid.png``, ``0000.png`` … and ``samples.npz`` (array ``samples``) into a folder of their own.
 
+    Texts are written to ``samples.txt``, a block each, and printed; their array is code points, ``(N, L)``.
+
     Args:
         run: a run folder, a checkpoint file, or ``last``.
         kind: ``samples`` of the prior; ``reconstructions`` of test images, each after the image itself and, of models
@@ -48,19 +55,24 @@ def main(
             a model has no encoder) in ``steps`` latents each, as a grid and as ``walk.gif``; ``latent_grid``: the whole
             plane of two latents; ``latent_scatter``: where test images lie among the latents, as ``scatter.png`` and
             the arrays ``samples`` (latents) and ``labels``; ``chain``: a Markov chain as ``chain.gif``, its array
-            ``(num_frames, num_samples, C, H, W)``; ``means`` of a mixture's components; ``neighbours``: samples, each
-            before the training images nearest to it in pixels, with the arrays ``distances`` and ``items``
-            ``(num_samples, num_neighbours)``. Prints the median distance to the nearest training image, of the samples
-            and of as many held-out images: far less for samples says that the model repeats what it was trained on.
+            ``(num_frames, num_samples, C, H, W)``; ``growth`` of images that are drawn pixel by pixel, a frame
+            for each row, as ``growth.gif`` and in the same array; ``means`` of a mixture's components; ``neighbours``:
+            samples, each before the training images nearest to it in pixels, with the arrays ``distances`` and
+            ``items`` ``(num_samples, num_neighbours)``. Prints the median distance to the nearest
+            training image, of the samples and of as many held-out images: far less for samples says that the model
+            repeats what it was trained on.
             None is ``samples`` of models that draw any, else ``reconstructions``.
         num_samples: images in all, points of ``latent_scatter``, chains side by side, samples of ``neighbours``. None
-            is 64 images or as near to that as whole rows come, 2,000 points or all there are, all means, 32 samples of
-            ``neighbours``.
+            is 64 images or as near to that as whole rows come, 4 texts, 1 other wording of ``text``, 2,000 points or
+            all there are, all means, 32 samples of ``neighbours``.
         seed: the same seed gives the same images, whatever the batch size.
         seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
             ``seed=`` would give, to the bit the same whatever the other seeds.
         labels: of the classes to draw, in turn; each row of one latent or seed, where the model has latents.
         attributes: that all samples shall have or, with ``no_`` before their names, shall not; others as they come.
+        text: that each sample begins with or, of a model that rewrites, is another wording of; None: they begin with
+            nothing, or held-out sentences are rewritten.
+        temperature: what the logits of a pixel or letter are divided by; below 1, likely ones are drawn more often.
         truncation: takes latents from the middle of the prior: normal ones of a larger size are drawn again, uniform
             ones multiplied by it; see ``genlab.latents.truncated``.
         binary: draws pixels from p(x|z) instead of showing its mean.
@@ -69,13 +81,13 @@ def main(
             prior go along a great circle and others straight. None is spherical between latents of the prior, linear
             between those of images.
         num_frames: of a ``chain``, one for each of its steps.
-        video: writes ``walk.mp4`` or ``chain.mp4`` too.
+        video: writes ``walk.mp4``, ``chain.mp4`` or ``growth.mp4`` too.
         num_neighbours: training images of each sample.
         weights: ``averaged`` over the training (``callbacks=averaged``) or the ``last``; None is averaged if there are.
         output: the folder; None is ``samples/<kind>-<checkpoint>-seed-<seed>`` in the run folder, with the seeds,
-            labels, attributes, weights, truncation and interpolation if they are given.
+            labels, attributes, text, weights, temperature, truncation and interpolation if they are given.
         json: prints ``{"folder", "kind", "files", "shape", "checkpoint", "weights", "step", "seed"}``, ``seeds``
-            instead of ``seed`` where they are given, and the distances of ``neighbours``.
+            instead of ``seed`` where they are given, the distances of ``neighbours``, and ``texts`` if it is text.
 
     Raises:
         RunError: no such run or checkpoint, or the folder holds something else.
@@ -86,13 +98,21 @@ def main(
     from genlab.drawing import Request, draw, usual_kind
     from genlab.drawn import write
     from genlab.run import load_model
+    from genlab.texts import TEXTS, blocks
     from genlab.training import choose_device
 
     loaded = load_model(run, checkpoint, weights)
     kind = kind or usual_kind(loaded.model)
     listed = "_".join(map(str, seeds)) if isinstance(seeds, list) else seeds
     by = f"seed-{seed}" if seeds is None else f"seeds-{listed}"
-    given = {"weights": weights, "truncation": truncation, "interpolation": interpolation}
+    letters = None if text is None else re.sub(r"\W+", "_", text, flags=re.ASCII)
+    given = {
+        "text": letters,
+        "weights": weights,
+        "temperature": temperature,
+        "truncation": truncation,
+        "interpolation": interpolation,
+    }
     words = [f"{option}-{value}" for option, value in given.items() if value is not None]
     name = "-".join([kind, *map(str, labels or attributes or ()), loaded.checkpoint, by, *words])
     folder = Path(output).expanduser() if output else loaded.folder / "samples" / name[:LONGEST_NAME]
@@ -107,6 +127,8 @@ def main(
         seeds=seeds,
         labels=labels,
         attributes=attributes,
+        text=text,
+        temperature=temperature,
         truncation=truncation,
         binary=binary,
         steps=steps,
@@ -127,6 +149,7 @@ def main(
             "files": files,
             "shape": list(drawn.samples.shape),
         }
+        about |= {"texts": drawn.texts} if drawn.texts else {}
         about |= {"checkpoint": loaded.checkpoint, "weights": loaded.weights}
         about |= {"step": loaded.step, **({"seed": seed} if seeds is None else {"seeds": seeds}), **drawn.facts}
         print(json_format.dumps(about, indent=2))
@@ -139,6 +162,7 @@ def main(
         print(f"  {fact.replace('_', ' ')}: {value:.4g}")
     shown = files if len(files) <= 3 else [*files[:3], "…"]
     print(f"  {os.path.relpath(folder)}/{{{','.join(shown)}}}")
+    print(blocks(drawn.texts[:TEXTS], drawn.given), end="")
 
 
 def check_folder(folder: Path) -> None:

@@ -39,6 +39,16 @@ class Vectors(NamedTuple):
     vectors: Tensor
 
 
+class Text(NamedTuple):
+    """Pieces of one long text, by the numbers of their characters or words.
+
+    Shapes:
+        tokens: ``(N, T)`` int64 in [0, vocabulary_size); 0 is what the vocabulary has not.
+    """
+
+    tokens: Tensor
+
+
 class UnpairedImages(NamedTuple):
     """Images of two domains; those in one place have nothing to do with each other.
 

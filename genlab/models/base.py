@@ -171,6 +171,32 @@ class TakesAttributes(Samples, Protocol):
 
 
 @runtime_checkable
+class TakesText(Samples, Protocol):
+    """Draws text: ``sample`` gives tokens ``(num_samples, T)``, and goes on from ``(num_samples, L)`` of them.
+
+    ``condition`` is the tokens ``(L,)`` of what is typed, and ``text_of`` the text of tokens ``(T,)``.
+    """
+
+    def condition(self, text: str) -> Tensor: ...
+
+    def text_of(self, tokens: Tensor) -> str: ...
+
+
+@runtime_checkable
+class RewritesText(Protocol):
+    """Gives a text another wording."""
+
+    def rewrite(self, text: str, generator: torch.Generator | None = None) -> str: ...
+
+
+@runtime_checkable
+class PredictsTokens(Protocol):
+    """log p of each token of one text ``(L,)`` that has all of what it is predicted from, ``(M,)`` nats, M ≤ L."""
+
+    def token_log_likelihoods(self, tokens: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
 class Edits(Protocol):
     """Changes attributes of images ``(N, C, H, W)`` in [-1, 1]: ``(N, A)``: 1 wanted, 0 not wanted, NaN as they are."""
 
@@ -285,6 +311,37 @@ class HasLikelihood(Protocol):
     """log p(x) of each item, ``(N,)`` nats."""
 
     def log_likelihood(self, items: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class HasTemperature(Protocol):
+    """Divides the logits that it draws by ``temperature``: below 1, what is likely comes more often."""
+
+    temperature: float
+
+
+@runtime_checkable
+class PredictsPixels(HasTemperature, Protocol):
+    """Has a likelihood of images brought to ``num_levels`` levels, which ``quantize`` does; draws them pixel by pixel.
+
+    ``complete`` draws the pixels that are not ``known``, ``(N, 1, H, W)`` bool; ``grow`` gives the same images as they
+    are after each row, 0 where nothing is drawn yet.
+    """
+
+    num_levels: int
+    binarization: str
+
+    def quantize(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+    def log_likelihood(self, items: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+    def complete(
+        self, images: Tensor, known: Tensor, condition: Any = None, generator: torch.Generator | None = None
+    ) -> Tensor: ...
+
+    def grow(
+        self, images: Tensor, known: Tensor, condition: Any = None, generator: torch.Generator | None = None
+    ) -> Iterator[Tensor]: ...
 
 
 @runtime_checkable
