@@ -15,10 +15,10 @@ from genlab.datasets.loader import Chosen
 from genlab.drawn import COLUMNS, Drawn, video_library
 from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, linear, priors_of, spherical, truncated
-from genlab.models.base import (
+from genlab.models.base import GenerativeModel
+from genlab.models.capabilities import (
     Decodes,
     DrawsPixels,
-    GenerativeModel,
     HasMeans,
     HasPrior,
     HasTemperature,

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from genlab.errors import UsageError
-from genlab.models.base import HasPrior, row_by_row
+from genlab.models.base import row_by_row
+from genlab.models.capabilities import HasPrior
 
 DrawLatent = Callable[[int, torch.Generator | None], Tensor]
 """As ``HasPrior.draw_latent``."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genlab.latents import priors_of
-from genlab.models.base import HasPrior
+from genlab.models.capabilities import HasPrior
 
 
 def project(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genlab.errors import UsageError
 from genlab.latents import latents_by
-from genlab.models.base import HasPrior, TakesAttributes, TakesLabels
+from genlab.models.capabilities import HasPrior, TakesAttributes, TakesLabels
 
 
 def sampled(

@@ -9,7 +9,8 @@ from torch import Tensor
 from genlab.datasets.base import Dataset
 from genlab.datasets.text import Sequences, sentences
 from genlab.errors import DataError, UsageError
-from genlab.models.base import RewritesText, TakesText, row_by_row
+from genlab.models.base import row_by_row
+from genlab.models.capabilities import RewritesText, TakesText
 
 TEXTS = 4
 """Texts that are drawn, or shown, if nobody says how many."""

@@ -10,7 +10,7 @@ import torch
 from torchvision.utils import save_image
 
 from genlab.callbacks.sample_grid import image_grid
-from genlab.models.base import Samples
+from genlab.models.capabilities import Samples
 from genlab.run import load_model
 
 

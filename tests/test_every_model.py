@@ -22,7 +22,8 @@ from genlab.callbacks.exact_state import ExactState
 from genlab.config import check, compose, config_dir
 from genlab.datasets.base import Dataset
 from genlab.errors import NumericError, UsageError
-from genlab.models.base import GenerativeModel, Samples
+from genlab.models.base import GenerativeModel
+from genlab.models.capabilities import Samples
 from genlab.run import Run, load_model
 from genlab.training import build_model, fit, prepare
 

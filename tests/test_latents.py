@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.config import config_dir
 from genlab.errors import UsageError
 from genlab.latents import latents_by, linear, priors_of, spherical, truncated
-from genlab.models.base import HasPrior, Samples
+from genlab.models.capabilities import HasPrior, Samples
 from genlab.training import build_model
 
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.datasets.base import dataset_of
 from genlab.datasets.loader import Chosen
 from genlab.errors import UsageError
-from genlab.models.base import HasComponents, Samples
+from genlab.models.capabilities import HasComponents, Samples
 
 
 class PlaneMovie(pl.Callback):

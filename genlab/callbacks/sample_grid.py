@@ -12,7 +12,7 @@ from torchvision.utils import make_grid, save_image
 from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import Images
-from genlab.models.base import Corrupts, Reconstructs, RewritesText, Samples, TakesText
+from genlab.models.capabilities import Corrupts, Reconstructs, RewritesText, Samples, TakesText
 from genlab.texts import TEXTS, texts_for_show
 
 TILE = 56

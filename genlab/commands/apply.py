@@ -135,7 +135,7 @@ def main(
 
 
 def usual_kind(model: Any) -> Kind:
-    from genlab.models.base import DetectsAnomalies
+    from genlab.models.capabilities import DetectsAnomalies
 
     return "anomalies" if isinstance(model, DetectsAnomalies) else "projection"
 
@@ -146,7 +146,7 @@ def check_kind(model: Any, kind: Kind) -> None:
     Raises:
         UsageError: it cannot; says what it can do, if anything.
     """
-    from genlab.models.base import DetectsAnomalies, Edits, HasPrior, PredictsPixels
+    from genlab.models.capabilities import DetectsAnomalies, Edits, HasPrior, PredictsPixels
 
     model_name = type(model).__name__
     capabilities: dict[str, Any] = {"anomalies": DetectsAnomalies, "edits": Edits}

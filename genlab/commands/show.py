@@ -44,7 +44,7 @@ def main(composed: Composed, json: bool, **settings: Any) -> None:
 def describe(model: "GenerativeModel", config: dict[str, Any]) -> dict[str, Any]:
     """What ``show`` tells, as plain data."""
     from genlab.commands.models import docstring
-    from genlab.models.base import CountsFreeParameters
+    from genlab.models.capabilities import CountsFreeParameters
 
     module = sys.modules[type(model).__module__]
     _, paper = docstring(Path(module.__file__ or ""))

@@ -4,7 +4,7 @@ import torch
 
 from genlab.datasets.loader import Chosen
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, progress
-from genlab.models.base import Classifies
+from genlab.models.capabilities import Classifies
 
 
 def unfit(evaluation: Evaluation) -> str | None:

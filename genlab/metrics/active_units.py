@@ -7,7 +7,7 @@ C: a latent is active if the mean of its posterior, seen as a function of the im
 import torch
 
 from genlab.metrics.evaluation import Evaluation, Score
-from genlab.models.base import HasPrior, Reconstructs
+from genlab.models.capabilities import HasPrior, Reconstructs
 
 THRESHOLD = 0.01
 

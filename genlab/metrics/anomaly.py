@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import binary_auroc
 
 from genlab.datasets.loader import Chosen
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, progress
-from genlab.models.base import DetectsAnomalies
+from genlab.models.capabilities import DetectsAnomalies
 
 PEAK_SIDE = 7
 LEAST_RATIO = 1.3

@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.datasets.avatars import Avatars
 from genlab.datasets.embedded import asset, index
 from genlab.metrics.evaluation import Evaluation, Score, progress
-from genlab.models.base import TakesAttributes
+from genlab.models.capabilities import TakesAttributes
 from genlab.networks.attribute_classifier import AttributeClassifier
 
 FILE = "avatar_attributes.safetensors"

@@ -10,7 +10,7 @@ from torch import Tensor
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.loader import Chosen
 from genlab.metrics.evaluation import Evaluation, Score
-from genlab.models.base import ReadsCodes
+from genlab.models.capabilities import ReadsCodes
 
 
 def unfit(evaluation: Evaluation) -> str | None:

@@ -8,7 +8,7 @@ import torch
 
 from genlab.datasets.two_domains import TwoDomains
 from genlab.metrics.evaluation import Evaluation, Score, mean_score
-from genlab.models.base import Samples
+from genlab.models.capabilities import Samples
 
 
 def unfit(evaluation: Evaluation) -> str | None:

@@ -5,7 +5,7 @@ import torch
 from genlab.datasets.avatars import Avatars
 from genlab.metrics.attributes import about_judge, judged, share_of_each, unfit_for_judge
 from genlab.metrics.evaluation import Evaluation, Score, progress
-from genlab.models.base import Edits
+from genlab.models.capabilities import Edits
 
 
 def unfit(evaluation: Evaluation) -> str | None:

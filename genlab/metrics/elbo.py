@@ -6,7 +6,7 @@ Kingma & Welling, "Auto-Encoding Variational Bayes", ICLR 2014, arXiv:1312.6114,
 import torch
 
 from genlab.metrics.evaluation import Evaluation, Score, mean_score
-from genlab.models.base import BoundsLikelihood
+from genlab.models.capabilities import BoundsLikelihood
 
 
 def unfit(evaluation: Evaluation) -> str | None:

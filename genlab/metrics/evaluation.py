@@ -21,7 +21,8 @@ from genlab.datasets.loader import Chosen, Source
 from genlab.errors import UsageError
 from genlab.metrics.bootstrap import interval
 from genlab.metrics.features import FeatureNetwork
-from genlab.models.base import GenerativeModel, PredictsPixels, Samples
+from genlab.models.base import GenerativeModel
+from genlab.models.capabilities import PredictsPixels, Samples
 
 Part = TypeVar("Part")
 

@@ -8,7 +8,7 @@ import torch
 
 from genlab.metrics import elbo
 from genlab.metrics.evaluation import Evaluation, Score, mean_score
-from genlab.models.base import BoundsLikelihood
+from genlab.models.capabilities import BoundsLikelihood
 
 
 def unfit(evaluation: Evaluation) -> str | None:

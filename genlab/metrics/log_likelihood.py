@@ -8,7 +8,7 @@ import torch
 from genlab.datasets.loader import Chosen
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, progress
 from genlab.metrics.log_partition import HasFreeEnergy, log_partition
-from genlab.models.base import HasLikelihood, PredictsPixels, TakesLabels
+from genlab.models.capabilities import HasLikelihood, PredictsPixels, TakesLabels
 
 
 def unfit(evaluation: Evaluation) -> str | None:

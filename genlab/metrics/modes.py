@@ -9,7 +9,7 @@ import torch
 
 from genlab.datasets.ring import Ring
 from genlab.metrics.evaluation import Evaluation, Score
-from genlab.models.base import Samples
+from genlab.models.capabilities import Samples
 
 LEAST_SHARE = 0.01
 

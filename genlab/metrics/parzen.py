@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genlab.datasets.loader import Chosen
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, not_finite, progress
-from genlab.models.base import Samples
+from genlab.models.capabilities import Samples
 
 ONLY_IF_NAMED = True
 

@@ -8,7 +8,7 @@ import math
 
 from genlab.datasets.text import Sequences, TextSequences
 from genlab.metrics.evaluation import Evaluation, Score
-from genlab.models.base import PredictsTokens
+from genlab.models.capabilities import PredictsTokens
 
 
 def unfit(evaluation: Evaluation) -> str | None:

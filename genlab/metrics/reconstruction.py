@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.metrics.evaluation import Evaluation, Score, mean_score
-from genlab.models.base import Corrupts, HasReconstructionCost
+from genlab.models.capabilities import Corrupts, HasReconstructionCost
 
 
 def unfit(evaluation: Evaluation) -> str | None:

@@ -4,7 +4,7 @@ import torch
 
 from genlab.metrics.bootstrap import drawn_counts
 from genlab.metrics.evaluation import Evaluation, Score, estimated, not_finite, progress
-from genlab.models.base import TakesLabels
+from genlab.models.capabilities import TakesLabels
 
 
 def unfit(evaluation: Evaluation) -> str | None:

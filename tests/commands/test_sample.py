@@ -265,7 +265,7 @@ def test_rows_of_a_table_have_no_picture(folder: Path) -> None:
         (["classes", "labels=[3,10]"], 2, "labels=[3, 10]: the labels of this BayesClassifier are 0 to 9"),
         (["classes", "labels=[-1]"], 2, "labels=[-1]: expected at least 0 at position 1"),
         (["classes", "labels=[]"], 2, "labels=[]: expected at least 1 values"),
-        (["vae", "labels=[2]", "kind=walk"], 2, "labels=[2] goes with kind=samples or neighbours or growth, not kind=walk"),
+        (["vae", "labels=[2]", "kind=walk"], 2, "goes with kind=samples or neighbours or growth, not kind=walk"),
         (["gan", "seeds=all"], 2, "text like ^[0-9]+-[0-9]+$ or a list"),
         (["gan", "seeds=9-3"], 2, "seeds=9-3: expected the least seed, then the largest"),
         (["gan", "seeds=[-1]"], 2, "seeds=[-1]: expected "),

@@ -10,7 +10,7 @@ from conftest import short_config, trained
 from genlab.config import check, compose
 from genlab.errors import UsageError
 from genlab.models.autoencoder import Autoencoder
-from genlab.models.base import HasPrior, Reconstructs, Samples
+from genlab.models.capabilities import HasPrior, Reconstructs, Samples
 
 
 def autoencoder(**changed: Any) -> Autoencoder:

@@ -8,7 +8,7 @@ from conftest import trained
 
 from genlab.config import check, compose
 from genlab.errors import UsageError
-from genlab.models.base import Corrupts, HasPrior, RunsChains
+from genlab.models.capabilities import Corrupts, HasPrior, RunsChains
 from genlab.models.denoising_autoencoder import SAMPLE_STEPS, DenoisingAutoencoder
 
 GREY = torch.rand(4, 1, 50, 50, generator=torch.Generator().manual_seed(1)) * 1.8 - 0.9

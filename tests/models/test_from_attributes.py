@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from genlab.errors import UsageError
-from genlab.models.base import GenerativeModel, HasPrior, TakesAttributes
+from genlab.models.base import GenerativeModel
+from genlab.models.capabilities import HasPrior, TakesAttributes
 from genlab.models.from_attributes import NUM_ROWS, FromAttributes
 from genlab.sampling import condition_of, sampled, sampled_by_seed
 

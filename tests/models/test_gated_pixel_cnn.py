@@ -14,7 +14,7 @@ from pixels import (
     some_images,
 )
 
-from genlab.models.base import TakesLabels
+from genlab.models.capabilities import TakesLabels
 from genlab.models.gated_pixel_cnn import GatedPixelCNN, gate
 
 LABELS = torch.tensor([2, 0, 1])

@@ -14,7 +14,7 @@ from game import count, sgd, turns_of, without_trainer
 from torch import Tensor
 
 from genlab.datasets.batches import ImagesWithAttributes
-from genlab.models.base import Edits, Reconstructs
+from genlab.models.capabilities import Edits, Reconstructs
 from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN
 from genlab.run import load_model
 

@@ -9,7 +9,7 @@ from conftest import trained
 
 from genlab.config import check, compose
 from genlab.errors import UsageError
-from genlab.models.base import Reconstructs, Samples
+from genlab.models.capabilities import Reconstructs, Samples
 from genlab.models.sparse_autoencoder import SparseAutoencoder, kl_penalty, l1_penalty
 
 
