@@ -161,7 +161,7 @@ class FromPixels:
 
 
 def fill(model: FromPixels, images: Tensor, known: Tensor, labels: Tensor | None, uniforms: Tensor) -> Iterator[Tensor]:
-    """Draws the unknown pixels of images in raster order; gives the images after each row.
+    """Draws the unknown pixels of images in the order of the model; gives the images after each row.
 
     Shapes:
         images: ``(N, C, H, W)``.
@@ -171,7 +171,7 @@ def fill(model: FromPixels, images: Tensor, known: Tensor, labels: Tensor | None
     drawn = torch.zeros_like(images)
     before = 0
     for row, column, colours, parameters in model.pixel_by_pixel(drawn, labels):
-        if row > before:
+        if row != before:
             yield drawn
             before = row
         pixel = model.draw_pixel(parameters, uniforms[:, :, row, column], colours)
