@@ -1,4 +1,4 @@
-"""Many runs from one command line: each in a process of its own, some at a time."""
+"""``genlab train -m``: every combination of values, each in a process of its own, some at a time."""
 
 import itertools
 import json
@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING
 
 from genlab.config.words import key_of, normalize, quoted
 from genlab.errors import UsageError
+from genlab.sweep.process import FORWARDED, Shares, end, say, start, visible_gpus
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 class Jobs:
-    """The processes of one sweep.
+    """The processes of one multirun.
 
     Args:
         at_once: how many run at a time.
@@ -33,40 +32,23 @@ class Jobs:
 
     def __init__(self, at_once: int) -> None:
         self.at_once = at_once
+        self.shares = Shares(at_once, visible_gpus() if at_once > 1 else ())
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         self.signal = 0
         self.lock = threading.Lock()
 
     def run(self, number: int, words: Sequence[str], folder: Path) -> int:
         """Runs one job to its end; its output goes to ``console.log`` in its folder."""
-        command = [sys.executable, "-m", "genlab", "train", *words, f"run_dir={quoted(str(folder))}"]
-        environment = dict(os.environ)
-        if self.at_once > 1:
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            environment["OMP_NUM_THREADS"] = str(max(1, cores // self.at_once))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        log = folder.parent / f"{folder.name}.console.log"
-        with self.lock:
-            if self.signal:
-                return 128 + self.signal
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )  # a session of its own: the terminal's Ctrl-C comes once, from us
-            self.running[number] = process
-        say(f"job {number} starts: {shlex.join(words)} in {folder}")
-        code = process.wait()
+        with self.shares.one() as share:
+            with self.lock:
+                if self.signal:
+                    return 128 + self.signal
+                process = start(["train", *words, f"run_dir={quoted(str(folder))}"], folder, share)
+                self.running[number] = process
+            say(f"job {number} starts: {shlex.join(words)} in {folder}")
+            code, log = end(process, folder)
         with self.lock:
             del self.running[number]
-        code = code if code >= 0 else 128 - code
-        if folder.is_dir():
-            log.replace(folder / "console.log")
-            log = folder / "console.log"
         say(f"job {number} ends with {code}: {folder}" + (f"; see {log}" if code else ""))
         return code
 
@@ -75,12 +57,6 @@ class Jobs:
         self.signal = number
         for process in list(self.running.values()):
             process.send_signal(number)
-
-
-def say(text: str) -> None:
-    """One line, even from several threads at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 class Results:

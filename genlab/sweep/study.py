@@ -1,0 +1,216 @@
+"""The file of a sweep: an Optuna study in a journal, which many processes may write at once, on a network disk too.
+
+A sweep whose search was changed, or whose failed trials are run again, becomes a new study in the same file, with a
+copy of all trials under their old numbers. A study counts from the moment it has its definition, which is written last:
+a process killed before that leaves the old one as it was.
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genlab.errors import RunError, UsageError
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+JOURNAL = "study.journal"
+
+
+def import_optuna() -> Any:
+    """The library, quiet.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError("a sweep needs Optuna: pip install 'genlab[sweep]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def journal(file: Path) -> "optuna.storages.BaseStorage":
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(file.absolute())))
+
+
+def mend(file: Path) -> None:
+    """Cuts off a line that a power cut left half-written; Optuna would stumble over it."""
+    from optuna.storages.journal import JournalFileSymlinkLock
+
+    if not file.is_file():
+        return
+    lock = JournalFileSymlinkLock(str(file.absolute()))
+    lock.acquire()
+    try:
+        with file.open("rb+") as lines:
+            lines.truncate(lines.read().rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def open_study(file: Path) -> "optuna.Study | None":
+    """The study that counts; None if there is none yet."""
+    optuna = import_optuna()
+    if not file.is_file():
+        return None
+    storage = journal(file)
+    names = [study.study_name for study in storage.get_all_studies() if "definition" in study.user_attrs]
+    if not names:
+        return None
+    study = optuna.load_study(study_name=names[-1], storage=storage)
+    study.pruner = new_pruner(study.user_attrs["definition"]["pruning"])
+    return study
+
+
+def existing_study(folder: Path) -> "optuna.Study":
+    """The study of a sweep's folder.
+
+    Raises:
+        RunError: there is none.
+    """
+    study = open_study(folder / JOURNAL)
+    if study is None:
+        raise RunError(f"there is no sweep in {folder}: `genlab sweep` prints the folder of each when it starts")
+    return study
+
+
+def new_study(file: Path, definition: dict[str, Any], trials: Iterable["FrozenTrial"]) -> "optuna.Study":
+    """A study with these trials, which are numbered from 0.
+
+    Args:
+        definition: what is searched, and how: ``{"objective": ["val/…"], "direction": ["minimize"], …}``.
+    """
+    optuna = import_optuna()
+    storage = journal(file)
+    study = optuna.create_study(
+        study_name=str(len(storage.get_all_studies())),
+        storage=storage,
+        directions=definition["direction"],
+        pruner=new_pruner(definition["pruning"]),
+    )
+    for trial in trials:
+        study.add_trial(trial)
+    study.set_user_attr("definition", definition)
+    return study
+
+
+def waiting(parameters: dict[str, Any]) -> "FrozenTrial":
+    """A trial that is still to be run, with these parameters."""
+    from optuna.trial import TrialState, create_trial
+
+    return create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": parameters})
+
+
+def copied(
+    trial: "FrozenTrial",
+    definition: dict[str, Any],
+    distributions: dict[str, "BaseDistribution"],
+    is_same: bool,
+    retry: bool,
+) -> "FrozenTrial":
+    """A trial as another search has it.
+
+    Args:
+        definition: of that search; a trial with too few repeats is under way again.
+        distributions: of that search; parameters that these do not contain stay in the trial's configuration only.
+        is_same: whether the search is still that of the trial.
+        retry: whether a failed trial is under way again.
+
+    Raises:
+        UsageError: its runs logged no value of that name.
+    """
+    from optuna.trial import TrialState, create_trial
+
+    state, attributes, values = trial.state, dict(trial.user_attrs), trial.values
+    metrics = attributes.get("metrics", [])
+    if (state == TrialState.FAIL and retry and "trial" in attributes) or (
+        state == TrialState.COMPLETE and len(metrics) < definition["repeats"]
+    ):
+        state, values = TrialState.RUNNING, None
+    if state == TrialState.COMPLETE:
+        values = means(metrics, definition["objective"])
+    if state == TrialState.RUNNING:
+        attributes = {name: attributes[name] for name in ("trial", "pruned") if name in attributes}
+    kept = {
+        name: value
+        for name, value in trial.params.items()
+        if name in distributions and contains(distributions[name], value)
+    }
+    return create_trial(
+        state=state,
+        values=values,
+        params=kept,
+        distributions={name: distributions[name] for name in kept},
+        user_attrs=attributes,
+        system_attrs=trial.system_attrs if is_same else None,
+        intermediate_values=trial.intermediate_values if is_same else None,
+    )
+
+
+def contains(distribution: "BaseDistribution", value: Any) -> bool:
+    """Whether a parameter's value is one of the distribution's."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False
+
+
+def means(metrics: list[dict[str, float]], objectives: list[str]) -> list[float]:
+    """The value of each objective, over the repeats of a trial.
+
+    Args:
+        metrics: the last values of each of its runs.
+
+    Raises:
+        UsageError: one is not among them.
+    """
+    return [sum(value_of(name, row) for row in metrics) / len(metrics) for name in objectives]
+
+
+def value_of(objective: str, logged: Mapping[str, float]) -> float:
+    """The value of an objective; ``val/negative_elbo`` is minus ``val/elbo`` where only that is logged.
+
+    Raises:
+        UsageError: the model logs no such value.
+    """
+    if objective in logged:
+        return logged[objective]
+    if "negative_" in objective and (opposite := objective.replace("negative_", "", 1)) in logged:
+        return -logged[opposite]
+    raise UsageError(
+        f"objective={objective}: the model logs no such value; it logs: {', '.join(sorted(logged))}\n"
+        "correct the word and add allow_change=true: what is trained stays"
+    )
+
+
+def new_pruner(name: str) -> "optuna.pruners.BasePruner":
+    """Optuna's, with its own settings; hyperband learns the number of epochs from the first trial that ends."""
+    from optuna import pruners
+
+    if name == "median":
+        return pruners.MedianPruner()
+    return pruners.HyperbandPruner() if name == "hyperband" else pruners.NopPruner()
+
+
+def new_sampler(name: str, number: int) -> "optuna.samplers.BaseSampler":
+    """Optuna's sampler for the trial of that number.
+
+    A sampler of its own for each trial: what it draws then depends on the number and on the trials before, not on when
+    the sweep was stopped.
+    """
+    from optuna import samplers
+
+    if name == "cmaes":
+        return samplers.CmaEsSampler(seed=number)
+    if name == "nsga2":
+        return samplers.NSGAIISampler(seed=number)
+    return samplers.TPESampler(seed=number) if name == "optuna" else samplers.RandomSampler(seed=number)
