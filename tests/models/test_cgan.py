@@ -1,19 +1,25 @@
-"""Facts of Mirza & Osindero's networks and of latents that hold a class."""
+"""Facts of Mirza & Osindero's networks, of the projection discriminator and of latents that hold a class."""
 
+import pytest
 import torch
 from game import sgd, turns_of, without_trainer
+from torch import nn
 
 from genlab.datasets.batches import LabelledImages
-from genlab.models.cgan import CGAN
+from genlab.models.cgan import CGAN, ProjectionDiscriminator
 
 
-def tiny() -> CGAN:
+def tiny(width: int | None = 4) -> CGAN:
     torch.manual_seed(0)
-    return CGAN((1, 8, 8), 6, 3, 0.0, sgd)
+    return CGAN((1, 8, 8), 6, 3, width, 0.0, sgd)
+
+
+def batch() -> LabelledImages:
+    return LabelledImages(torch.rand(8, 1, 8, 8) * 2 - 1, torch.arange(8) % 3)
 
 
 def test_hidden_layers_are_the_papers() -> None:
-    model = CGAN((1, 28, 28), 100, 10, 0.5, sgd)
+    model = CGAN((1, 28, 28), 100, 10, None, 0.5, sgd)
     generator, discriminator = model.generator, model.discriminator
     assert (generator.of_noise.out_features, generator.of_class.out_features) == (200, 1000)
     assert generator.joint[2].in_features == generator.joint[2].out_features == 1200
@@ -22,9 +28,49 @@ def test_hidden_layers_are_the_papers() -> None:
     assert (discriminator.joint[1].linear.out_features, discriminator.joint[1].num_pieces) == (240 * 4, 4)
 
 
-def test_each_network_moves_in_its_own_turn_only() -> None:
-    batch = LabelledImages(torch.rand(8, 1, 8, 8) * 2 - 1, torch.arange(8) % 3)
-    assert turns_of(without_trainer(tiny()), batch) == ["discriminator", "generator"]
+def test_dropout_is_refused_by_networks_that_have_none() -> None:
+    with pytest.raises(ValueError, match=r"dropout=0.5 with width=4: only the paper's networks have it"):
+        CGAN((1, 8, 8), 6, 3, 4, 0.5, sgd)
+
+
+@pytest.mark.parametrize("width", [4, None])
+def test_each_network_moves_in_its_own_turn_only(width: int | None) -> None:
+    assert turns_of(without_trainer(tiny(width)), batch()) == ["discriminator", "generator"]
+
+
+@pytest.mark.parametrize("width", [4, None])
+def test_generated_images_are_asked_for_and_judged_by_the_labels_of_the_real_ones(width: int | None) -> None:
+    model = without_trainer(tiny(width))
+    asked: list[torch.Tensor] = []
+    model.generator.register_forward_hook(lambda module, inputs, output: asked.append(inputs[0][:, 6:].argmax(1)))
+    model.discriminator.register_forward_hook(lambda module, inputs, output: asked.append(inputs[1].argmax(1)))
+    model.training_step(batch(), 0)
+    assert len(asked) == 4
+    assert all(torch.equal(labels, batch().labels) for labels in asked)
+
+
+@torch.no_grad()
+def test_the_logits_of_two_classes_differ_by_an_inner_product_with_the_features() -> None:
+    torch.manual_seed(0)
+    discriminator = ProjectionDiscriminator(3, (1, 8, 8), 4)
+    images, classes = batch().images, torch.eye(3)
+    of_class = [discriminator(images, row.expand(8, -1)) for row in classes]
+    *layers, last, _ = discriminator.of_image
+    features, vectors = nn.Sequential(*layers)(images).flatten(1), last.weight.flatten(1)[1:]
+    torch.testing.assert_close(of_class[2] - of_class[0], features @ (vectors[2] - vectors[0]), rtol=1e-4, atol=1e-6)
+
+
+def test_the_label_is_learned() -> None:
+    torch.manual_seed(0)
+    model = CGAN((1, 8, 8), 4, 2, 8, 0.0, lambda weights: torch.optim.Adam(weights, lr=2e-3, betas=(0.5, 0.999)))
+    without_trainer(model)
+    labels = torch.arange(32) % 2
+    for _ in range(60):
+        brightness = torch.where(labels.bool(), 0.5, -0.5).view(-1, 1, 1, 1)
+        model.training_step(LabelledImages(brightness + 0.2 * torch.randn(32, 1, 8, 8), labels), 0)
+    with torch.no_grad():
+        means = model.eval().sample(32, labels, torch.Generator().manual_seed(0)).mean((1, 2, 3))
+    assert means[labels == 1].min() > means[labels == 0].max()
 
 
 @torch.no_grad()
