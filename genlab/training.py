@@ -254,7 +254,7 @@ def fit(
     if trainer.is_global_zero:
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)
-        if trainer.should_stop and config["trainer"]["max_time"] is None:
+        if trainer.should_stop and config["trainer"]["max_time"] is None and "pruned" not in run.status:
             console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
         conclude(run, config, board, metrics, trainer.global_step, grids[0].last_picture if grids else None)
 

@@ -97,7 +97,8 @@ class Checkpoints(Checkpoint):
 
     def obey(self, number: int) -> None:
         """Ends the run for the signals that ask for it."""
-        self.signal = 0
+        if self.signal == number:
+            self.signal = 0  # another may have come while the checkpoint was written
         if number in STOPPING:
             name = signal.Signals(number).name
             raise InterruptedRunError(

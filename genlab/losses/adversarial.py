@@ -90,7 +90,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         critic: ``(N, ...)`` -> ``(N,)``, each score of its own item alone: no batch norm.
     """
     mix = mix.reshape(-1, *[1] * (real.ndim - 1))
-    return (gradients(critic, torch.lerp(fake, real, mix)).norm(dim=1) - 1).square().mean()
+    return (gradients(critic, torch.lerp(precise(fake), precise(real), mix)).norm(dim=1) - 1).square().mean()
 
 
 def r1_penalty(critic: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:

@@ -124,6 +124,8 @@ def test_the_gradient_penalty_is_taken_between_the_items() -> None:
     penalty = gradient_penalty(critic, real, fake, torch.tensor([1.0, 0.25]))
     torch.testing.assert_close(seen[0], torch.tensor([[3.0], [1.5]]))
     torch.testing.assert_close(penalty, torch.tensor(((3 - 1) ** 2 + (1.5 - 1) ** 2) / 2))
+    # Under autocast a generator gives bf16, and the data are float32.
+    torch.testing.assert_close(gradient_penalty(critic, real, fake.bfloat16(), torch.tensor([1.0, 0.25])), penalty)
 
 
 def test_penalties_have_a_gradient_for_the_critics_weights_and_none_for_the_items() -> None:
