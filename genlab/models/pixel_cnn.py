@@ -54,7 +54,7 @@ class PixelCNN(FromLevels, GenerativeModel):
         optimizer: called once (paper: RMSProp).
 
     Differs from the paper:
-        - Adam instead of RMSProp.
+        - AdamW instead of RMSProp, whose decay of the weights keeps a small set from being learned by heart.
         - Binary images are drawn anew each time, or have a threshold, instead of being drawn once and for all.
         - Channels belong to colours in three runs, of nearly equal length where 3 is no divisor.
         - Initial weights are larger by the share of a kernel that the mask hides.
