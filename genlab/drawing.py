@@ -136,7 +136,7 @@ def samples(request: Request) -> Drawn:
     if isinstance(request.model, RewritesText):
         return rewordings(request, request.model)
     columns = COLUMNS if request.labels is None or len(request.labels) == 1 else len(request.labels)
-    return Drawn(draw_samples(request, COUNT), columns)
+    return Drawn(draw_samples(request, max(1, COUNT // columns) * columns), columns)
 
 
 def draw_samples(request: Request, usual: int) -> Tensor:

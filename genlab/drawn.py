@@ -82,8 +82,10 @@ def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
 def write_movie(frames: Tensor, name: str, folder: Path, video: bool) -> list[str]:
     """A GIF of images ``(num_frames, N, C, H, W)``, side by side, and the same as MP4 if ``video``."""
     pictures = [to_pil_image(image_grid(frame, COLUMNS)) for frame in frames]
-    duration = 1000 // FRAMES_PER_SECOND  # milliseconds
-    pictures[0].save(folder / f"{name}.gif", save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+    durations = [1000 // FRAMES_PER_SECOND] * len(pictures)  # milliseconds
+    if name == "growth":
+        durations[-1] = 2000  # to look at the whole image
+    pictures[0].save(folder / f"{name}.gif", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
     if not video:
         return [f"{name}.gif"]
     write_video(pictures, folder / f"{name}.mp4")

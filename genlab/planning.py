@@ -168,6 +168,7 @@ def rehearse(config: dict[str, Any], folder: Path, batch_size: int, is_whole: bo
         "accelerator": single,
         "callbacks": clock | ((config["callbacks"] or {}) if is_whole else {}),
     }
+    print(f"some steps with batches of {batch_size} …", file=sys.stderr, flush=True)
     process = multiprocessing.get_context("spawn").Process(target=train_quietly, args=(config | shorter, folder))
     process.start()
     process.join()

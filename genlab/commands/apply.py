@@ -55,7 +55,7 @@ def main(
             these ways; ``completions.npz`` with the arrays ``files`` and ``completions`` ``(N, num_samples, C, H, W)``.
             ``projection``: the latent whose image is nearest, ``NAME-projection.png``, the image beside it, and
             ``latents.npz`` with the arrays ``files``, ``latents`` and ``errors``. None is edits where attributes are
-            given, completions where a mask is, else anomalies, if the model detects any.
+            given, completions of a model that draws pixel by pixel, else anomalies, if the model detects any.
         attributes: of edits, as ``[glasses,no_smile]``; all others stay as they are.
         mask: of completions: ``lower``, ``upper``, ``left`` or ``right``, the half to fill; or an image for all, or a
             folder with one of the same name for each, scaled and cropped like the images, filled where it is not black.
@@ -83,7 +83,9 @@ def main(
     check_kind(loaded.model, kind)
     check_attributes(loaded.model, kind, attributes)
     if (kind == "completions") != (mask is not None):
-        raise UsageError("mask= says what kind=completions shall fill: lower, or an image that is white there")
+        raise UsageError(
+            "mask= says what kind=completions shall fill: lower, upper, left, right, or an image that is white there"
+        )
     check_shape(loaded.model, kind, loaded.dataset.data_shape)
     where = choose_device(device)
     default = loaded.folder / "applied" / f"{kind}-{loaded.checkpoint}-{Path(input).expanduser().absolute().stem}"
@@ -135,8 +137,10 @@ def main(
 
 
 def usual_kind(model: Any) -> Kind:
-    from genlab.models.capabilities import DetectsAnomalies
+    from genlab.models.capabilities import DetectsAnomalies, PredictsPixels
 
+    if isinstance(model, PredictsPixels):
+        return "completions"
     return "anomalies" if isinstance(model, DetectsAnomalies) else "projection"
 
 

@@ -95,7 +95,7 @@ def key_fault(base: "DictConfig", key: str) -> UsageError | None:
             if "[" in key or isinstance(node, list):
                 return None
             return UsageError(f"no key '{key}': {path} is a single value")
-        if part not in node:
+        if part not in list(node):  # `in` would leave out keys that are still to be given
             names = [str(name) for name in node if name != "hydra"]
             lines = f"{path} has: " if path else "keys: "
             shown = ", ".join(names[:MOST_NAMES])

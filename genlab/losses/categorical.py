@@ -16,8 +16,8 @@ def nearest_level(images: Tensor, num_levels: int) -> Tensor:
 
 
 def levels_of(images: Tensor, num_levels: int) -> Tensor:
-    """``nearest_level`` as int64, of images without NaN."""
-    return nearest_level(images, num_levels).long()
+    """``nearest_level`` as int64, where NaN is level 0: what is computed from the image itself has it still."""
+    return nearest_level(images, num_levels).nan_to_num_(0).long()
 
 
 def images_of(levels: Tensor, num_levels: int) -> Tensor:

@@ -45,6 +45,7 @@ class FromPixels:
     temperature: float = 1.0
     """Of the draws: what logits, or scales, are divided, or multiplied, by. Below 1, what is likely is drawn more."""
     device: Any
+    dtype: Any
     log: Any
     best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = ("val/log_likelihood", "max")
 
@@ -108,7 +109,7 @@ class FromPixels:
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
         """Images ``(num_samples, C, H, W)`` in [-1, 1] of labels ``(num_samples,)`` int64 or, if None, of any class."""
-        nothing = torch.zeros(num_samples, *self.image_shape, device=self.device)
+        nothing = torch.zeros(num_samples, *self.image_shape, device=self.device, dtype=self.dtype)
         return self.complete(nothing, nothing[:, :1].bool(), condition, generator)
 
     def complete(
@@ -174,7 +175,7 @@ def fill(model: FromPixels, images: Tensor, known: Tensor, labels: Tensor | None
         if row != before:
             yield drawn
             before = row
-        pixel = model.draw_pixel(parameters, uniforms[:, :, row, column], colours)
+        pixel = model.draw_pixel(parameters, uniforms[:, :, row, column], colours).to(images.dtype)
         drawn[:, colours, row, column] = torch.where(known[:, :, row, column], images[:, colours, row, column], pixel)
     yield drawn
 

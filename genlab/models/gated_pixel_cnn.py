@@ -125,7 +125,7 @@ class GatedPixelCNN(FromLevels, GenerativeModel):
         num_classes: 0, or those that the images are conditioned on, each with a bias of its own in every layer
             (equation 4; paper: 1,000).
         width: channels of each stack (paper: 384 for ImageNet).
-        num_layers: after the first (paper: 20).
+        num_layers: after the first (paper: 20 in all).
         first_kernel: side of the first convolution.
         kernel: side of the other convolutions (paper: 5).
         head_width: channels of the hidden layer at the end.
@@ -134,6 +134,8 @@ class GatedPixelCNN(FromLevels, GenerativeModel):
     Differs from the paper:
         - The paper does not say how its networks end, nor what the first layer and the optimizer are: here two ReLU and
           1x1 convolutions follow, as in PixelCNN, and Adam.
+        - Channels belong to colours in three runs, and the weights of masked convolutions are larger at first by the
+          share of a kernel that the mask hides.
         - Binary images, where asked for, are those of the earlier paper on PixelRNN.
     """
 

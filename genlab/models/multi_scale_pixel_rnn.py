@@ -78,7 +78,7 @@ class MultiScalePixelRNN(FromLevels, GenerativeModel):
         layer: Layer,
         width: PositiveInt,
         num_layers: PositiveInt,
-        first_kernel: PositiveInt,
+        first_kernel: Annotated[int, Field(ge=3)],
         head_width: PositiveInt,
         skip: bool,
         context_channels: PositiveInt,

@@ -1,7 +1,7 @@
 """PixelCNN.
 
 Van den Oord, Kalchbrenner & Kavukcuoglu, "Pixel Recurrent Neural Networks", ICML 2016, arXiv:1601.06759, sections 3.3
-to 3.6 and 5.
+to 3.5 and 5.
 """
 
 from collections.abc import Iterator
@@ -56,6 +56,7 @@ class PixelCNN(FromLevels, GenerativeModel):
     Differs from the paper:
         - AdamW instead of RMSProp, whose decay of the weights keeps a small set from being learned by heart.
         - Binary images are drawn anew each time, or have a threshold, instead of being drawn once and for all.
+        - No connections from each block to the output (section 3.3), and residual ones alone.
         - Channels belong to colours in three runs, of nearly equal length where 3 is no divisor.
         - Initial weights are larger by the share of a kernel that the mask hides.
     """
@@ -69,7 +70,7 @@ class PixelCNN(FromLevels, GenerativeModel):
         binarization: Binarization,
         width: PositiveInt,
         num_blocks: PositiveInt,
-        first_kernel: PositiveInt,
+        first_kernel: Annotated[int, Field(ge=3)],
         kernel: PositiveInt,
         head_width: PositiveInt,
         optimizer: OptimizerFactory,

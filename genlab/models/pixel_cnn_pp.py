@@ -86,12 +86,15 @@ class PixelCNNPP(FromPixels, GenerativeModel):
         if not self.has_begun:
             source = dataset_of(self.trainer).sources["train"]
             batch = source.__getitems__(Chosen(-1, torch.arange(min(NUM_FIRST, len(source)))))
-            self.begin(batch.images.to(self.device), batch.labels.to(self.device))
+            self.begin(batch.images.to(self.device, self.dtype), batch.labels.to(self.device))
 
     def begin(self, images: Tensor, labels: Tensor) -> None:
         """Scales and biases of all layers from some images; dropout draws from torch's generator."""
         uniform = torch.rand(images.shape).to(images.device)
         normalize_outputs(self.network, self.on_levels(images, uniform), labels)
+        if torch.distributed.is_initialized():  # devices may round differently
+            for parameter in self.parameters():
+                torch.distributed.broadcast(parameter.data, 0)
         self.has_begun.fill_(True)
 
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:

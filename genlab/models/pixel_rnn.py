@@ -57,7 +57,7 @@ class PixelRNN(FromLevels, GenerativeModel):
         layer: Layer,
         width: PositiveInt,
         num_layers: PositiveInt,
-        first_kernel: PositiveInt,
+        first_kernel: Annotated[int, Field(ge=3)],
         head_width: PositiveInt,
         skip: bool,
         optimizer: OptimizerFactory,

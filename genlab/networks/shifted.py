@@ -68,7 +68,8 @@ def lengths(layer: Convolution) -> nn.Parameter:
 def normalize_outputs(network: nn.Module, *inputs: Any) -> None:
     """Sets g and biases, layer after layer, so that each output channel has mean 0 and a given deviation on a batch.
 
-    Salimans & Kingma, section 3. A channel that hardly changes over the batch keeps its g, which would have no bound.
+    Salimans & Kingma, section 3. A channel that hardly changes over the batch is scaled by the deviation
+    wanted alone: else its g would have no bound.
     """
 
     def normalize(layer: nn.Module, arguments: Any, output: Tensor) -> Tensor:
@@ -119,7 +120,7 @@ class ConcatELU(torch.autograd.Function):
             side.zero_()
         ctx.inside = (..., slice(top, top + height), slice(left, left + width))
         positive, negative = output[ctx.inside].chunk(2, 1)
-        below_zero = features.abs().neg_().exp_().sub_(1)
+        below_zero = features.to(torch.promote_types(features.dtype, torch.float32)).abs().neg_().exp_().sub_(1)
         torch.maximum(features, below_zero, out=positive)
         torch.maximum(-features, below_zero, out=negative)
         ctx.save_for_backward(output)

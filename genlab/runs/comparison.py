@@ -6,10 +6,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import torch
-from torchvision.io import ImageReadMode, read_image
-from torchvision.utils import save_image
-
 from genlab.errors import UsageError
 from genlab.run import Run
 from genlab.runs.listing import Row, print_table
@@ -101,6 +97,10 @@ def verdict(scores: list[tuple[float | None, float | None]]) -> str:
 
 def grids(folders: list[Path], target: Path) -> bool:
     """Puts the newest picture that each run drew while it trained, all of seed 0, into one; whether each has one."""
+    import torch
+    from torchvision.io import ImageReadMode, read_image
+    from torchvision.utils import save_image
+
     newest = [max((folder / "samples").glob("epoch-*.png"), default=None) for folder in folders]
     if any(path is None for path in newest):
         return False
@@ -131,4 +131,6 @@ def best(rows: list[Row], json: bool, metric: str | None, direction: str | None)
         return
     lines = [(os.path.relpath(row["run"]), row["model"], row["dataset"], f"{value:.5g}") for row, value in having]
     print_table(("run", "model", "dataset", metric), lines)
+    if len({(row["model"], row["dataset"]) for row, _ in having}) > 1:
+        print("of several models or data sets, whose values may not compare: where=model=…,dataset=… chooses")
     print(f"draw from the best: genlab sample {shlex.quote(lines[0][0])}")

@@ -23,7 +23,7 @@ FILTERS = ("model", "dataset", "state", "tag")
 def describe(run: Run) -> Row:
     """What a run folder says of itself; a damaged one is listed as such."""
     row: Row = dict.fromkeys(("model", "dataset", "epoch", "epochs", "step", "monitor", "age"))
-    files = [path.stat() for path in run.folder.rglob("*") if path.is_file() and path.name != "tags.json"]
+    files = [path.stat() for path in run.folder.rglob("*") if path.is_file()]
     row |= {"run": str(run.folder), "state": "damaged", "tags": run.tags}
     # Names of one file, as last.ckpt and the step's own, are counted once.
     row["size"] = sum({file.st_ino: file.st_size for file in files}.values())
@@ -31,7 +31,8 @@ def describe(run: Run) -> Row:
         config, status = run.config, run.status
     except (RunError, ValueError, OSError, KeyError):
         return row
-    row["age"] = time.time() - max((file.st_mtime for file in files), default=time.time())
+    wrote = [path.stat().st_mtime for name in ("config.yaml", "status.json") if (path := run.folder / name).is_file()]
+    row["age"] = time.time() - max(wrote)
     row |= {"model": config["model"]["_target_"].split(".")[-2], "dataset": config["dataset"]["name"]}
     row |= {name: status.get(name) for name in ("state", "epoch", "step", "monitor")}
     metrics = run.folder / "metrics.json"

@@ -130,6 +130,8 @@ def test_likelihoods_say_of_which_images_they_are(folder: Path) -> None:
             2,
             "completions: VAE does not draw images pixel by pixel",
         ),
+        (["apply", "pixels", "input=images"], 2, "mask= says what kind=completions shall fill"),
+        (["sample", "pixels", "temprature=0.5"], 2, "no key 'temprature'; did you mean 'temperature'?"),
         (["sample", "vae", "kind=growth"], 2, "kind=growth: VAE does not draw images pixel by pixel"),
         (["sample", "vae", "temperature=0.5"], 2, "temperature=0.5: VAE has none; leave the word out"),
     ],
