@@ -52,8 +52,8 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            hashing = _HashingFile(file)
-            torch.save(checkpoint, hashing)  # type: ignore[arg-type]  # it only writes and flushes
+            hashing: Any = _HashingFile(file)  # torch only writes and flushes
+            torch.save(checkpoint, hashing)
             file.write(hashing.sha256.hexdigest().encode())
             file.flush()
             os.fsync(file.fileno())

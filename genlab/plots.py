@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -82,7 +82,8 @@ def latent_scatter(latent: Tensor, labels: Tensor, names: Sequence[str] | None, 
         colours = "tab10" if len(classes) <= 10 else "tab20"
         from matplotlib import colormaps
 
-        for colour, label in zip(colormaps[colours].colors, classes, strict=False):  # type: ignore[attr-defined]
+        listed: Any = colormaps[colours]  # a kind with a list of colours
+        for colour, label in zip(listed.colors, classes, strict=False):
             of_class = (labels == label).numpy()
             name = names[label] if names else str(label)
             axes.scatter(x[of_class], y[of_class], s=8, color=colour, label=name)

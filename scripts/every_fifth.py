@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -37,18 +38,18 @@ def main(words: list[str]) -> None:
             for name, chosen in (("train", ~is_test), ("validation", is_test & False), ("test", is_test))
         }
 
-    Embedded.load = each_fifth  # type: ignore[method-assign]
     config = compose("train", ["dataset=optdigits", *words, "dataset.num_validation=0"]).config
     config |= {"threads": resolve_threads(config["threads"])}
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run")
         save(config, run.folder / "config.yaml")
         started = time.perf_counter()
-        fit(run, config, *prepare(config))
+        with patch.object(Embedded, "load", each_fifth):
+            fit(run, config, *prepare(config))
         seconds = time.perf_counter() - started
         loaded = load_model(str(run.folder))
     evaluation = Evaluation(loaded.model, loaded.dataset, None, 1, 0, 128, 1, 1)
-    with torch.no_grad():
+    with torch.no_grad(), patch.object(Embedded, "load", each_fifth):
         for score in measure(evaluation):
             print(f"{score.name} {score.value:.4g} ± {score.how['standard_error']:.2g}, {score.how['unit']}")
     print(f"trained in {seconds:.0f} s with {torch.get_num_threads()} threads")

@@ -102,7 +102,8 @@ def key_fault(base: "DictConfig", key: str) -> UsageError | None:
             return UsageError(f"no key '{key}'{nearest_key(base, key)}\n{lines}{shown}")
         inside = f"{path}.{part}" if path else part
         if OmegaConf.is_interpolation(node, part) and inside != key:
-            source = str(OmegaConf.to_container(node, resolve=False)[part])  # type: ignore[index,call-overload]
+            unresolved: Any = OmegaConf.to_container(node, resolve=False)
+            source = str(unresolved[part])
             return UsageError(f"{inside} follows {source[2:-1]}: set {source[2:-1]}{key.removeprefix(inside)}=…")
         node = node._get_node(part) if OmegaConf.is_missing(node, part) else node[part]
         path = inside

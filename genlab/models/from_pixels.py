@@ -1,5 +1,6 @@
 """What is the same in every model that predicts an image pixel by pixel, each from those before it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +29,7 @@ Predicted = tuple[int, int, slice, Tensor]
 """Row, column, colours and what the network says of these: ``(N, P)``, the parameters of their distribution."""
 
 
-class FromPixels:
+class FromPixels(ABC):
     """What is the same in every model of p(x) as a product of p(pixel | all before it), in raster order.
 
     A model adds ``predict`` and ``pixel_by_pixel``, two ways to compute the same; and, unless it has them from
@@ -40,8 +41,6 @@ class FromPixels:
     binarization: Binarization
     num_classes: int
     """Only where images are conditioned on a class."""
-    num_uniforms: int
-    """Random numbers that a pixel is drawn with."""
     temperature: float = 1.0
     """Of the draws: what logits, or scales, are divided, or multiplied, by. Below 1, what is likely is drawn more."""
     device: Any
@@ -49,6 +48,12 @@ class FromPixels:
     log: Any
     best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = ("val/log_likelihood", "max")
 
+    @property
+    @abstractmethod
+    def num_uniforms(self) -> int:
+        """Random numbers that a pixel is drawn with."""
+
+    @abstractmethod
     def predict(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Parameters of the distribution of each pixel from the pixels before it, ``(N, P, H, W)``.
 
@@ -56,23 +61,22 @@ class FromPixels:
             images: ``(N, C, H, W)`` in [-1, 1], on their levels.
             labels: ``(N,)`` int64, if the model has classes.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def pixel_by_pixel(self, images: Tensor, labels: Tensor | None) -> Iterator[Predicted]:
         """The same for each pixel in turn, computed once; before it goes on, the pixel must have been put into images.
 
         Args:
             images: ``(N, C, H, W)``, of which no pixel is read before its turn is over.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def log_likelihood_given(self, parameters: Tensor, images: Tensor) -> Tensor:
         """log p(x), ``(N,)`` nats, of images ``(N, C, H, W)`` from the parameters ``(N, P, H, W)`` of all pixels."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw_pixel(self, parameters: Tensor, uniforms: Tensor, colours: slice) -> Tensor:
         """``(N, colours)`` in [-1, 1] by their parameters ``(N, P)`` and uniform numbers ``(N, num_uniforms)``."""
-        raise NotImplementedError
 
     def quantize(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """What the likelihood is of: images in [-1, 1] brought to the model's levels, random draws image by image."""
@@ -184,7 +188,7 @@ class FromLevels(FromPixels):
     """What is the same in every such model that gives each level of a pixel a logit of its own."""
 
     @property
-    def num_uniforms(self) -> int:  # type: ignore[override]
+    def num_uniforms(self) -> int:
         """One for each colour."""
         return self.image_shape[0]
 

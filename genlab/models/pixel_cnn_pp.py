@@ -71,13 +71,17 @@ class PixelCNNPP(FromPixels, GenerativeModel):
         self.image_shape = image_shape
         self.num_levels = num_levels
         self.binarization = binarization
-        self.num_uniforms = 1 + image_shape[0]  # of the component and of each colour
         if num_classes:
             self.num_classes = num_classes
         self.optimizer = optimizer
         num_outputs = num_parameters(num_components, image_shape[0])
         self.network = TwoStreams(image_shape[0], width, num_blocks, num_outputs, dropout, num_classes)
         self.register_buffer("has_begun", torch.tensor(False))
+
+    @property
+    def num_uniforms(self) -> int:
+        """One for the component, and one for each colour."""
+        return 1 + self.image_shape[0]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer(self.parameters())

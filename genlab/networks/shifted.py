@@ -59,7 +59,7 @@ def normalize_weights(network: nn.Module) -> None:
 
 def lengths(layer: Convolution) -> nn.Parameter:
     """g of a layer with normalized weights: a number for each output channel, in the shape of its weights."""
-    parameter: Any = layer.parametrizations["weight"].original0  # type: ignore[union-attr,index]
+    parameter = layer.get_parameter("parametrizations.weight.original0")
     assert isinstance(parameter, nn.Parameter)
     return parameter
 

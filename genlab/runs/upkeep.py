@@ -3,7 +3,6 @@
 import csv
 import json as json_format
 import os
-import re
 import sys
 import time
 from datetime import timedelta
@@ -50,8 +49,7 @@ def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | None, 
     """Removes checkpoints; a run in work is never touched, nor one younger than is said."""
     least = 0.0
     if older_than is not None:
-        amount, unit = re.fullmatch("([0-9]+)([dhm])", older_than).groups()  # type: ignore[union-attr]
-        least = timedelta(**{UNITS[unit]: int(amount)}).total_seconds()
+        least = timedelta(**{UNITS[older_than[-1]]: int(older_than[:-1])}).total_seconds()
     old = [row for row in rows if row["state"] not in ("running", "damaged") and row["age"] >= least]
     files = [path for row in old for path in Run(Path(row["run"])).superfluous(keep)]
     freed = sum({path.stat().st_ino: path.stat().st_size for path in files}.values())
