@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
+from pydantic import Field, NonNegativeInt
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 """What a ``schedule`` YAML becomes: called once for each optimizer."""
@@ -65,3 +66,18 @@ def advance(scheduler: LRScheduler, epoch: int) -> None:
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")
         while scheduler.last_epoch < min(epoch, end):
             scheduler.step()
+
+
+def constant_then_linear(
+    optimizer: Optimizer, total_epochs: NonNegativeInt, constant_part: Annotated[float, Field(ge=0, le=1)]
+) -> LambdaLR:
+    """The optimizer's rate for the first part of the epochs, then a straight line that would reach 0 in the next one.
+
+    Zhu et al., 2017, arXiv:1703.10593, section 4; the line is that of the authors' code.
+
+    Args:
+        total_epochs: a run that goes on beyond them has a rate of 0.
+        constant_part: of the epochs before the line begins.
+    """
+    constant = round(constant_part * total_epochs)
+    return LambdaLR(optimizer, lambda epoch: max(0.0, 1 - max(0, epoch + 1 - constant) / (total_epochs + 1 - constant)))

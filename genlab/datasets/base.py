@@ -39,6 +39,9 @@ class Dataset(pl.LightningDataModule):
     test_masks: Tensor | None = None
     """``(N, 1, H, W)`` bool, aligned with the test items: which pixels are anomalous; None where nobody knows."""
 
+    has_counterparts: bool = False
+    """Of two domains: whether test items in one place show the same thing, which training items never do."""
+
     is_shuffled: bool = True
     """False: training items come in the order they are stored in, every epoch."""
 

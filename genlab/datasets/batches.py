@@ -60,5 +60,29 @@ class UnpairedImages(NamedTuple):
     second: Tensor
 
 
+class LabelledUnpairedImages(NamedTuple):
+    """Images of two domains without pairs, of which the first has classes.
+
+    Shapes:
+        first, second: ``(N, C, H, W)`` float32 in [-1, 1].
+        labels: ``(N,)`` int64 in [0, num_classes), of the first.
+    """
+
+    first: Tensor
+    labels: Tensor
+    second: Tensor
+
+
+class PairedImages(NamedTuple):
+    """Images and what each shall become.
+
+    Shapes:
+        source, target: ``(N, C, H, W)`` float32 in [-1, 1].
+    """
+
+    source: Tensor
+    target: Tensor
+
+
 Images = LabelledImages | ImagesWithAttributes
 """Batches of one set of images, ``images``, whatever else is known of them."""

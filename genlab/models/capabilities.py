@@ -233,3 +233,36 @@ class DetectsAnomalies(Protocol):
     def anomaly_score(self, images: Tensor, restored: Tensor | None = None) -> Tensor: ...
 
     def anomaly_map(self, images: Tensor, restored: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Makes images of images in [-1, 1]: ``(N, C, H, W)`` -> ``(N, C', scale · H, scale · W)``.
+
+    H and W are any multiples of ``stride``. No image has to do with another of its batch. ``generator`` is of what is
+    random, if anything is; without one, the same for every image. ``directions`` are ``x_to_y`` or that and ``y_to_x``.
+    """
+
+    directions: tuple[str, ...]
+    stride: int
+    scale: int
+
+    def translate(
+        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
+    ) -> Tensor: ...
+
+
+@runtime_checkable
+class Restores(Translates, Protocol):
+    """Is trained to undo ``degrade`` of images in [-1, 1]; ``baseline`` is the answer without learning."""
+
+    def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
+
+    def baseline(self, degraded: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Blends(Protocol):
+    """Puts what a mask ``(N, 1, H, W)`` bool chooses of a source into a destination, ``(N, C, H, W)`` in [-1, 1]."""
+
+    def blend(self, source: Tensor, destination: Tensor, mask: Tensor) -> Tensor: ...

@@ -1,0 +1,55 @@
+"""The generator of residual blocks.
+
+Johnson, Alahi & Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016,
+arXiv:1603.08155, supplement, as changed by Zhu et al., 2017, arXiv:1703.10593, appendix 7.2.
+"""
+
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside the identity, with reflected borders and instance norm.
+
+    Shapes: ``(N, channels, H, W)`` -> the same.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps + self.layers(maps)
+
+
+class ResidualGenerator(nn.Sequential):
+    """Halves the side a few times, changes the maps by residual blocks, and doubles it again.
+
+    Shapes: ``(N, in_channels, H, W)`` in [-1, 1], sides multiples of ``2 ** num_downsamplings`` -> ``(N, out_channels,
+    H, W)`` in (-1, 1).
+
+    Args:
+        width: channels of the first layer (paper: 64); they double as the side halves.
+        num_blocks: residual blocks (paper: 9 for 256x256, 6 for 128x128).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int, num_blocks: int, num_downsamplings: int = 2
+    ) -> None:
+        channels = [width * 2**level for level in range(num_downsamplings + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect")]
+        layers += [nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
+        for narrow in channels[:-1]:
+            layers += [nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1)]
+            layers += [nn.InstanceNorm2d(2 * narrow), nn.ReLU(inplace=True)]
+        layers += [ResidualBlock(channels[-1]) for _ in range(num_blocks)]
+        for narrow in reversed(channels[:-1]):
+            layers += [nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1)]
+            layers += [nn.InstanceNorm2d(narrow), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
+        super().__init__(*layers)
