@@ -25,7 +25,7 @@ class Paired:
 class Unpaired:
     """As many items as the larger domain; in training, images of the second meet others of the first in each epoch.
 
-    The smaller domain is gone through again from its start, so that none of its images is seen much oftener than others.
+    The smaller domain is gone through again from its start, so that its images are seen about equally often.
 
     Args:
         seed: of which meet; in evaluation those in one place do.

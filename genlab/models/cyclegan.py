@@ -6,7 +6,7 @@ arXiv:1703.10593.
 
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import l1_loss
 from torchmetrics.utilities.distributed import gather_all_tensors
 
@@ -149,12 +149,11 @@ class CycleGAN(GenerativeModel):
 
     def pooled(self, pool: ImagePool, images: Tensor) -> Tensor:
         """What the pool gives for this process's images."""
-        rank, processes = self.trainer.global_rank, self.trainer.world_size
-        parts = gather_all_tensors(images.detach()) if processes > 1 else [images.detach()]
-        whole = images.new_empty(sum(map(len, parts)), *images.shape[1:])
-        for place, part in enumerate(parts):
-            whole[place::processes] = part
-        return pool.exchange(whole, torch.rand(len(whole), 2, device=self.device))[rank::processes]
+        chances = self.draw(torch.rand, len(images), 2)
+        if not distributed.is_initialized():
+            return pool.exchange(images, chances)
+        shown = pool.exchange(of_all_processes(images.detach()), of_all_processes(chances))
+        return shown[distributed.get_rank() :: distributed.get_world_size()]
 
     def validation_step(self, batch: UnpairedImages, batch_idx: int) -> None:
         x, y = batch
@@ -163,7 +162,14 @@ class CycleGAN(GenerativeModel):
         cycles = {"val/cycle_x": cycle_x, "val/cycle_y": cycle_y}
         self.log_dict(cycles, batch_size=len(x), sync_dist=True)
 
-    def translate(
-        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         return (self.x_to_y if direction == "x_to_y" else self.y_to_x)(images)
+
+
+def of_all_processes(rows: Tensor) -> Tensor:
+    """The rows of a batch in the order in which they were dealt out to the processes."""
+    parts = gather_all_tensors(rows)
+    whole = rows.new_empty(sum(map(len, parts)), *rows.shape[1:])
+    for place, part in enumerate(parts):
+        whole[place :: len(parts)] = part
+    return whole

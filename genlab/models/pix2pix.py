@@ -92,9 +92,7 @@ class Pix2Pix(GenerativeModel):
         l1 = l1_loss(self.translate(batch.source).float(), batch.target)
         self.log("val/l1", l1, batch_size=len(batch.source), sync_dist=True)
 
-    def translate(
-        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         noise = noise_of(len(images), generator)
         if self.norm == "instance":
             return self.generator(images, of_each(noise))

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from conftest import differences, short_config, trained
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR
 
-from genlab.callbacks.schedule import advance, begin, rates_of
+from genlab.callbacks.schedule import advance, begin, constant_then_linear, rates_of
 
 EPOCHS = ["trainer.max_epochs=4", "trainer.limit_val_batches=0", "~callbacks.sample_grid"]
 
@@ -91,3 +92,14 @@ def test_a_constant_rate_is_not_logged(tmp_path: Path) -> None:
     state = trained(tmp_path / "run", short_config("vae", "trainer.max_steps=1"))
     assert "lr" not in (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3
+
+
+def test_half_of_the_epochs_at_the_full_rate_and_half_on_a_line_to_zero() -> None:
+    """Zhu et al.'s 100 and 100 epochs: the multiplier is 1 - max(0, e + 1 - 100) / 101."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
+    scheduler = begin(partial(constant_then_linear, total_epochs=200, constant_part=0.5), optimizer)
+    rates = {}
+    for epoch in (0, 98, 99, 100, 150, 199, 250):
+        advance(scheduler, epoch)
+        rates[epoch] = rates_of(optimizer)[0] / 2e-4
+    assert rates == pytest.approx({0: 1, 98: 1, 99: 1, 100: 100 / 101, 150: 50 / 101, 199: 1 / 101, 250: 0})
