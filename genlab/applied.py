@@ -1,4 +1,4 @@
-"""What ``genlab apply`` does with a model and images, a function for each kind."""
+"""What ``genlab apply`` does with images of the shape that a model was trained on, a function for each kind."""
 
 import csv
 from dataclasses import dataclass
@@ -11,13 +11,36 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from genlab.callbacks.sample_grid import image_grid
+from genlab.errors import UsageError
+from genlab.inputs import Inputs, missing_at, read
 from genlab.metrics.evaluation import progress
 from genlab.projection import project
+from genlab.results import Applied, check_folder
+
+WRITTEN = (
+    *("scores.csv", "edits.csv", "completions.npz", "latents.npz"),
+    *("*-map.png", "*-overlay.png", "*-edited.png", "*-completed.png", "*-completions.png", "*-projection.png"),
+)
 
 
 @dataclass(frozen=True)
-class Request:
-    """A model in evaluation mode, the images it is applied to, and where to write; see ``genlab.commands.apply``.
+class Settings:
+    """What a user sets, see ``genlab.commands.apply``."""
+
+    attributes: list[str] | None
+    mask: str | None
+    num_samples: int
+    temperature: float
+    steps: int
+    num_starts: int
+    lr: float
+    seed: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Request(Settings):
+    """A model in evaluation mode, the images it is applied to, and where to write.
 
     Args:
         images: ``(N, C, H, W)`` in [-1, 1], as the model takes them.
@@ -31,15 +54,71 @@ class Request:
     files: list[str]
     stems: list[str]
     folder: Path
-    attributes: list[str] | None
     missing: Tensor | None
-    num_samples: int
-    temperature: float
-    steps: int
-    num_starts: int
-    lr: float
-    seed: int
-    batch_size: int
+
+
+def apply(
+    kind: str, model: Any, data_shape: tuple[int, ...], given: Inputs, folder: Path, settings: Settings
+) -> Applied:
+    """Does what is asked with all images at once.
+
+    Raises:
+        UsageError: the model cannot do it with these settings.
+        RunError: the folder holds something else.
+        DataError: no image, or a mask, can be used.
+    """
+    check_request(kind, model, data_shape, settings)
+    check_folder(folder)
+    images, places, left_out = read(given, data_shape)
+    files = [given.names[place] for place in places]
+    mask, where = settings.mask, model.device
+    request = Request(
+        **vars(settings),
+        model=model,
+        images=images.to(where),
+        files=files,
+        stems=[given.stems[place] for place in places],
+        folder=folder,
+        missing=None if mask is None else missing_at(mask, given.folder, files, data_shape).to(where),
+    )
+    clear(folder)
+    kinds = {"anomalies": anomalies, "edits": edits, "completions": completions, "projection": projection}
+    named, values, written = kinds[kind](request)
+    rows = [{"file": file, named: value} for file, value in zip(files, values, strict=True)]
+    return Applied(folder, written, rows, left_out)
+
+
+def check_request(kind: str, model: Any, data_shape: tuple[int, ...], settings: Settings) -> None:
+    """Whether the model is one of single images, and what it shall do is given.
+
+    Raises:
+        UsageError: they are not, or it was trained on something else, or draws something else.
+    """
+    attributes = settings.attributes
+    if kind == "completions" and settings.mask is None:
+        raise UsageError(
+            "mask= says what kind=completions shall fill: lower, upper, left, right, or an image that is white there"
+        )
+    if kind == "edits" and not attributes:
+        names = ", ".join(model.attribute_names)
+        raise UsageError(f"kind=edits: what is to change? attributes=[{model.attribute_names[0]}]\nattributes: {names}")
+    if attributes:
+        model.condition(attributes)
+    shapes = [data_shape]
+    if kind == "projection":
+        with torch.no_grad():
+            shapes.append(tuple(model.decode(model.draw_latent(1, torch.Generator().manual_seed(0))).shape[1:]))
+    if len(data_shape) != 3 or shapes[-1] != tuple(data_shape):
+        drawn = " and draws ".join(" x ".join(map(str, shape)) for shape in shapes)
+        raise UsageError(f"kind={kind} is of single images; {type(model).__name__} was trained on items of {drawn}")
+
+
+def clear(folder: Path) -> None:
+    """Makes the folder, and removes what an earlier call has written into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pattern in WRITTEN:
+        for old in folder.glob(pattern):
+            old.unlink()
 
 
 def anomalies(request: Request) -> tuple[str, list[float], list[str]]:

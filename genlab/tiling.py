@@ -48,7 +48,7 @@ def tile_count(height: int, width: int, tile: int, stride: int) -> int:
 def in_bands(
     translate: Callable[[Tensor], Tensor], image: Tensor, tile: int, stride: int, scale: int
 ) -> Iterator[Tensor]:
-    """The translation of an image from the top down, in bands as they are complete; no more than one row of tiles is held.
+    """The translation of an image from the top down, in bands; no more than one row of tiles is held.
 
     Shapes:
         image: ``(C, H, W)``, sides multiples of ``stride``; of whatever type ``translate`` takes.

@@ -1,5 +1,6 @@
 """What several test modules need: a configuration from words, and a short training in a folder."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ SHORT = [
 ]
 """Two epochs of three batches of 16."""
 
+LARGE = 3 * 32 * 32
+"""Numbers in an item above which batches have 4 of them, for the sake of time."""
+
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
@@ -33,8 +37,10 @@ def _one_thread() -> None:
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data."""
-    return compose("train", [f"model={model}", *SHORT, *words]).config
+    """The configuration of a short training of a model on its own default data, large images in batches of 4."""
+    shape = compose("train", [f"model={model}"]).config["dataset"].get("data_shape") or []
+    small = ["dataset.batch_size=4"] if math.prod(shape) > LARGE else []
+    return compose("train", [f"model={model}", *SHORT, *small, *words]).config
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -68,9 +68,7 @@ def advance(scheduler: LRScheduler, epoch: int) -> None:
             scheduler.step()
 
 
-def constant_then_linear(
-    optimizer: Optimizer, total_epochs: NonNegativeInt, constant_part: Annotated[float, Field(ge=0, le=1)]
-) -> LambdaLR:
+class ConstantThenLinear(LambdaLR):
     """The optimizer's rate for the first part of the epochs, then a straight line that would reach 0 in the next one.
 
     Zhu et al., 2017, arXiv:1703.10593, section 4; the line is that of the authors' code.
@@ -79,5 +77,10 @@ def constant_then_linear(
         total_epochs: a run that goes on beyond them has a rate of 0.
         constant_part: of the epochs before the line begins.
     """
-    constant = round(constant_part * total_epochs)
-    return LambdaLR(optimizer, lambda epoch: max(0.0, 1 - max(0, epoch + 1 - constant) / (total_epochs + 1 - constant)))
+
+    def __init__(
+        self, optimizer: Optimizer, total_epochs: NonNegativeInt, constant_part: Annotated[float, Field(ge=0, le=1)]
+    ) -> None:
+        constant = round(constant_part * total_epochs)
+        falling = total_epochs + 1 - constant
+        super().__init__(optimizer, lambda epoch: max(0.0, 1 - max(0, epoch + 1 - constant) / falling))

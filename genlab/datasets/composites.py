@@ -147,9 +147,9 @@ def at_scale(photo: Tensor, scale: float, size: tuple[int, int]) -> Tensor:
 
 
 def resized(photo: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(3, H, W)`` uint8 -> ``(3, *size)`` uint8, by averaging where it becomes smaller."""
-    larger = interpolate(photo[None].float(), size, mode="bilinear", antialias=True)
-    return larger[0].round_().clamp_(0, 255).byte()
+    """``(C, H, W)`` uint8 -> ``(C, *size)`` uint8, by averaging where it becomes smaller."""
+    values = interpolate(photo[None].float(), size, mode="bilinear", antialias=True)
+    return values[0].round_().clamp_(0, 255).byte()
 
 
 class Compositions(NamedTuple):

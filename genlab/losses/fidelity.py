@@ -2,6 +2,9 @@
 
 from torch import Tensor
 
+BORDER = 4
+"""Pixels that papers on super-resolution leave out at each side."""
+
 LUMA = (65.481, 128.553, 24.966)
 """Weights of red, green and blue in [0, 1] in Y of 16 to 235: ITU-R BT.601, as MATLAB's ``rgb2ycbcr`` has it."""
 
@@ -36,5 +39,3 @@ def hole_signal_to_noise(images: Tensor, truth: Tensor, hole: Tensor) -> Tensor:
     """
     squares = ((images.float().clamp(-1, 1) - truth.float()) / 2).double().square().mean(1, keepdim=True)
     return -10 * ((squares * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))).log10()
-
-

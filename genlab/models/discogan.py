@@ -127,9 +127,7 @@ class DiscoGAN(GenerativeModel):
         cycles = {"val/reconstruction_x": cycle_x, "val/reconstruction_y": cycle_y}
         self.log_dict(cycles, batch_size=len(x), sync_dist=True)
 
-    def translate(
-        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         return (self.x_to_y if direction == "x_to_y" else self.y_to_x)(images)
 
 
@@ -151,8 +149,8 @@ def features(discriminator: Discriminator, images: Tensor) -> list[Tensor]:
 def judged(discriminator: Discriminator, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """The logits of generated images, and how far the means of their features are from those of real ones.
 
-    Shapes: ``(N, C, H, W)`` in [-1, 1], both -> ``(N,)`` and a scalar: of each layer the squared difference of the means
-    over the batch, the mean over its map; the sum over layers.
+    Shapes: ``(N, C, H, W)`` in [-1, 1], both -> ``(N,)`` and a scalar: of each layer the squared difference of the
+    means over the batch, the mean over its map; the sum over layers.
     """
     with torch.no_grad():
         wanted = features(discriminator, real)[:-1]

@@ -17,7 +17,7 @@ from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import initialize, num_doublings
 
 FROM_X, FROM_Y, REAL = range(3)
-"""What the discriminator tells apart: translated from the first domain, from the second itself, images of the second."""
+"""What the discriminator tells apart: made of the first domain, made of the second, and images of the second."""
 
 
 class DTN(GenerativeModel):
@@ -121,9 +121,7 @@ class DTN(GenerativeModel):
             g_loss = deceit + self.constancy_weight * constancy + self.identity_weight * identity
             self.descend(generator_optimizer, g_loss + self.variation_weight * variation, "generator")
 
-        self.report(
-            discriminator=d_loss, generator=deceit, constancy=constancy, identity=identity, variation=variation
-        )
+        self.report(discriminator=d_loss, generator=deceit, constancy=constancy, identity=identity, variation=variation)
 
     def validation_step(self, batch: LabelledUnpairedImages, batch_idx: int) -> None:
         """``val/accuracy`` of the classifier on the first domain, and on the translations of its images."""
@@ -134,9 +132,7 @@ class DTN(GenerativeModel):
         }
         self.log_dict(values, batch_size=len(batch.first), sync_dist=True)
 
-    def translate(
-        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         """G(x) = g(f(x))."""
         return self.generator(self.classifier.code(images))
 

@@ -70,7 +70,10 @@ class PixelDTGAN(GenerativeModel):
         self.descend(real_optimizer, real_loss, "real_discriminator")
 
         # Equation 4: a target of another source belongs as little to this one as a converted image does.
-        terms = [cross_entropy(self.belonging(source, target), 1), cross_entropy(self.belonging(source, fake.detach()), 0)]
+        terms = [
+            cross_entropy(self.belonging(source, target), 1),
+            cross_entropy(self.belonging(source, fake.detach()), 0),
+        ]
         if len(wearers):
             terms.append(cross_entropy(self.belonging(source[wearers], target[others]), 0))
         domain_loss = torch.stack(terms).mean()
@@ -98,9 +101,7 @@ class PixelDTGAN(GenerativeModel):
         l1 = l1_loss(self.translate(batch.source).float(), batch.target)
         self.log("val/l1", l1, batch_size=len(batch.source), sync_dist=True)
 
-    def translate(
-        self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None
-    ) -> Tensor:
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         return self.converter(images)
 
 
@@ -132,11 +133,11 @@ class Converter(nn.Sequential):
         side = image_shape[1] >> doublings
         channels = [width * 2**level for level in range(doublings)]
         layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 5, 2, 2, bias=False)]
-        layers += [nn.LeakyReLU(0.2, inplace=True)]
-        for narrow, wide in pairwise([*channels, code_dim]):
-            shape = (5, 2, 2) if wide != code_dim or narrow != channels[-1] else (side, 1, 0)
-            layers += [nn.Conv2d(narrow, wide, *shape, bias=False), nn.BatchNorm2d(wide)]
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
+        for narrow in channels[:-1]:
+            layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(narrow, 2 * narrow, 5, 2, 2, bias=False)]
+            layers += [nn.BatchNorm2d(2 * narrow)]
+        layers += [nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(channels[-1], code_dim, side, bias=False)]
+        layers += [nn.BatchNorm2d(code_dim), nn.LeakyReLU(0.2, inplace=True)]
         layers += [nn.ConvTranspose2d(code_dim, channels[-1], side, bias=False)]
         for wide, narrow in pairwise([*reversed(channels), image_shape[0]]):
             layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]

@@ -109,7 +109,7 @@ def num_doublings(size: tuple[int, int], least: int) -> int:
 def blend_upwards(colours: Tensor, source: Tensor, destination: Tensor, mask: Tensor, beta: float) -> Tensor:
     """Solves the equation at the size of the colours, then at double the size with that solution's colours, and so on.
 
-    Algorithm 1. Smaller sizes are averages of areas, so that each has the details that the next smaller one has not.
+    Algorithm 1. The details of each size are those of the images brought to it.
 
     Shapes:
         colours: ``(N, C, h, w)`` in [-1, 1].

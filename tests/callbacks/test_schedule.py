@@ -11,7 +11,7 @@ import torch
 from conftest import differences, short_config, trained
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, MultiStepLR
 
-from genlab.callbacks.schedule import advance, begin, constant_then_linear, rates_of
+from genlab.callbacks.schedule import ConstantThenLinear, advance, begin, rates_of
 
 EPOCHS = ["trainer.max_epochs=4", "trainer.limit_val_batches=0", "~callbacks.sample_grid"]
 
@@ -97,7 +97,7 @@ def test_a_constant_rate_is_not_logged(tmp_path: Path) -> None:
 def test_half_of_the_epochs_at_the_full_rate_and_half_on_a_line_to_zero() -> None:
     """Zhu et al.'s 100 and 100 epochs: the multiplier is 1 - max(0, e + 1 - 100) / 101."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
-    scheduler = begin(partial(constant_then_linear, total_epochs=200, constant_part=0.5), optimizer)
+    scheduler = begin(partial(ConstantThenLinear, total_epochs=200, constant_part=0.5), optimizer)
     rates = {}
     for epoch in (0, 98, 99, 100, 150, 199, 250):
         advance(scheduler, epoch)

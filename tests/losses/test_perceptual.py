@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.losses.perceptual import LAYERS, content_layer, content_loss, perceptual_distance
+from genlab.losses import perceptual
+from genlab.losses.perceptual import LAYERS, Content, ContentLoss, perceptual_distance
 from genlab.networks.vgg import VGG16Features, VGGFeatures
 
 
@@ -22,24 +23,35 @@ def colour(*values: float) -> Tensor:
     return torch.tensor(values).view(1, 3, 1, 1).expand(1, 3, 16, 16)
 
 
-def test_the_content_loss_is_the_mean_squared_difference_over_12_75_squared() -> None:
-    loss = content_loss(copying("conv1_1"), "relu1_1", colour(0.5, 0.2, 0.1), colour(0.1, 0.2, 0.4))
-    assert loss.item() == pytest.approx((0.4**2 + 0.3**2) / 3 / 12.75**2)
+def of_features(network: VGGFeatures, content: Content, monkeypatch: pytest.MonkeyPatch) -> ContentLoss:
+    monkeypatch.setattr(perceptual, "best_features", lambda: network)
+    return ContentLoss(content)
 
 
-def test_the_truth_of_the_content_loss_gets_no_gradient() -> None:
+def test_the_content_loss_is_the_mean_squared_difference_over_12_75_squared(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, truth = colour(0.5, 0.2, 0.1), colour(0.1, 0.2, 0.4)
+    squares = (0.4**2 + 0.3**2) / 3
+    assert ContentLoss("mse")(images, truth).item() == pytest.approx(squares)
+    loss = of_features(copying("conv1_1", "conv2_2"), "vgg22", monkeypatch)
+    assert loss(images, truth).item() == pytest.approx(squares / 12.75**2)
+
+
+@pytest.mark.parametrize("content", ["mse", "vgg22"])
+def test_the_truth_of_the_content_loss_gets_no_gradient(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
     images, truth = (colour(*values).clone().requires_grad_() for values in ((0.5, 0.5, 0.5), (0.1, 0.1, 0.1)))
-    content_loss(copying("conv1_1"), "relu1_1", images, truth).backward()
+    of_features(copying("conv1_1", "conv2_2"), content, monkeypatch)(images, truth).backward()
     assert images.grad is not None
+    assert images.grad.any()
     assert truth.grad is None
 
 
-def test_vgg54_is_the_last_layer_of_vgg19_and_conv4_3_of_the_embedded_network() -> None:
-    assert content_layer(copying("conv2_2", "conv5_4"), "vgg54") == "relu5_4"
+def test_vgg54_is_the_last_layer_of_vgg19_and_conv4_3_of_the_embedded_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of_features(copying("conv2_2", "conv5_4"), "vgg54", monkeypatch).name == "relu5_4 of copying"
     network = VGG16Features()
-    assert content_layer(network, "vgg54") == "relu4_3"
-    assert content_layer(network, "vgg22") == "relu2_2"
+    assert of_features(network, "vgg54", monkeypatch).name == "relu4_3 of vgg16_hed"
+    assert of_features(network, "vgg22", monkeypatch).name == "relu2_2 of vgg16_hed"
     assert network.convolutions[-1] == "conv4_3"
+    assert ContentLoss("mse").name == "pixels"
 
 
 def test_the_distance_of_an_image_to_itself_is_none_and_that_of_features_at_right_angles_is_two() -> None:

@@ -1,0 +1,154 @@
+"""Where ``genlab apply`` writes, so that nothing but an earlier output of its own is replaced."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from genlab.errors import RunError, UsageError
+from genlab.inputs import STDIN, Inputs
+from genlab.photographs import SUFFIXES, Head, whole, written_suffix
+from genlab.sheets import Sheet
+
+KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
+"""By one of these an earlier output is known, which may be replaced."""
+
+BESIDE = "beside"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done.
+
+    Args:
+        folder: of the results alone; None if they are not in one.
+        files: that were written, below the folder if there is one; empty of standard output.
+        values: of each image, with its ``file``.
+        left_out: what is wrong with each image that could not be used.
+    """
+
+    folder: Path | None
+    files: list[str]
+    values: list[dict[str, Any]]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the result of each image goes.
+
+    Args:
+        folder: of the results alone; None if they are not in one.
+        files: by item; None is standard output.
+    """
+
+    folder: Path | None
+    files: dict[int, Path | None]
+
+    def name(self, item: int) -> str | None:
+        """Of a result, below the folder if there is one."""
+        file = self.files[item]
+        return None if file is None else str(file) if self.folder is None else file.relative_to(self.folder).as_posix()
+
+    def list_files(self, kind: str, inputs: Inputs) -> None:
+        """Writes ``<kind>.csv``, by which the output is known; what it named before and no longer does is removed."""
+        if self.folder is None:
+            return
+        listing = self.folder / f"{kind}.csv"
+        named = {file: item for item, file in self.files.items() if file is not None}
+        for old in listed(listing) - named.keys():
+            old.unlink(missing_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        rows = [(inputs.names[item], self.name(item)) for item in named.values()]
+        with (
+            whole(listing) as partial,
+            partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            csv.writer(file).writerows([("file", "output"), *rows])
+
+
+def places_of(
+    output: str | None, usual: Path, inputs: Inputs, heads: dict[int, Head], kind: str, word: str, sheet: Sheet | None
+) -> Places:
+    """A place for the result of each image, under the image's name.
+
+    Args:
+        output: ``beside`` the images, ``-``, a file for one image, or a folder.
+        usual: the folder if ``output`` is None.
+        word: what is put after the names of files beside the images.
+
+    Raises:
+        UsageError: more images are given than ``output`` is for, or a sheet has no folder to go to.
+        RunError: something is there already.
+    """
+    path = Path(output or usual).expanduser()
+    is_file = path.suffix.lower() in SUFFIXES and not path.is_dir() and output is not None
+    if (output == "-" or is_file) and len(inputs.names) > 1:
+        raise UsageError(f"output={output} is one image, but {len(inputs.names)} are given: name a folder")
+    if sheet and (output in ("-", BESIDE) or is_file):
+        raise UsageError(f"sheet={sheet} goes with a folder of its own, not with output={output}")
+    if output == "-":
+        return Places(None, dict.fromkeys(heads))
+    if is_file or output == BESIDE:
+        if is_file:
+            files = dict.fromkeys(heads, path)
+        elif inputs.names == [STDIN]:
+            raise UsageError("output=beside: standard input lies nowhere; name a file or a folder, or output=-")
+        else:
+            sources = {item: inputs.folder / inputs.names[item] for item in heads}
+            files = {
+                item: source.with_name(f"{source.stem}-{word}{written_suffix(source.name, heads[item])}")
+                for item, source in sources.items()
+            }
+        refuse(set(files.values()))
+        return Places(None, {**files})
+    check_folder(path)
+    taken = {f"{kind}.csv", f"{kind}.{sheet}"}
+    files = {item: path / name for item, name in result_names(inputs.names, heads, taken).items()}
+    refuse(set(files.values()) - listed(path / f"{kind}.csv"))
+    return Places(path, {**files})
+
+
+def check_folder(folder: Path) -> None:
+    """Only an earlier output may be replaced.
+
+    Raises:
+        RunError: it is something else.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).is_file() for name in KNOWN_BY):
+        raise RunError(f"output={folder} holds other files, and nothing of yours is overwritten: name a new folder")
+    if folder.is_file():
+        raise RunError(f"output={folder} is a file: name a folder")
+
+
+def refuse(files: set[Any]) -> None:
+    """Raises a RunError if one of the files exists."""
+    there = sorted(file for file in files if file.exists())
+    if there:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise RunError(f"{there[0]}{more} exists, and nothing of yours is overwritten: name another output")
+
+
+def listed(listing: Path) -> set[Path]:
+    """The files that an earlier output's list names, below its folder."""
+    if not listing.is_file():
+        return set()
+    with listing.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        names = [PurePosixPath(row["output"]) for row in csv.DictReader(file)]
+    return {listing.parent / name for name in names if not name.is_absolute() and ".." not in name.parts}
+
+
+def result_names(names: list[str], heads: dict[int, Head], taken: set[str]) -> dict[int, str]:
+    """The names of images with the suffix they are written by, after their own if another image has the name."""
+    suffixes = {item: written_suffix(names[item], head) for item, head in heads.items()}
+    used = {name.casefold() for name in taken}
+    found: dict[int, str] = {}
+    # Those that keep their suffix come first, so that they keep their names.
+    for item in sorted(heads, key=lambda item: suffixes[item] != Path(names[item]).suffix):
+        name, longer = str(PurePosixPath(names[item]).with_suffix(suffixes[item])), names[item]
+        while name.casefold() in used:
+            longer += suffixes[item]
+            name = longer
+        used.add(name.casefold())
+        found[item] = name
+    return found

@@ -1,0 +1,166 @@
+"""Prints how fast genlab trains translators beside plain loops of the same networks and losses.
+
+    python scripts/bench_translation.py            # about 10 minutes on 2 cores that do nothing else
+    python scripts/bench_translation.py --rounds 1
+
+The plain loops call each network once for each thing, as the papers' formulas read. Each round measures every line
+once, in turn, in this process; a figure is the median over the rounds of the ratios within a round. Where the CPU
+computes in bf16 itself, the losses after 50 steps in bf16 are compared with those in float32, too.
+"""
+
+import argparse
+import csv
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench_train import Clock, by_genlab, config_of
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss
+
+from genlab.config import build, save
+from genlab.config.devices import cpu_bf16
+from genlab.run import Run
+from genlab.training import build_model, fit, keep_freed_memory, prepare, resolve_threads
+
+STEPS = 6
+BF16_STEPS = 50
+CYCLEGAN = ("model=cyclegan", "model.width=32", "model.num_blocks=6", "model.num_layers=3")
+WORDS = {
+    "cyclegan 128, batch 1": (*CYCLEGAN, "dataset.data_shape=[3,128,128]", "dataset.batch_size=1"),
+    "cyclegan 64, batch 8": (*CYCLEGAN, "dataset.batch_size=8"),
+    "pix2pix 128, batch 1": (
+        *("model=pix2pix", "dataset=satellite_to_relief", "dataset.data_shape=[3,128,128]", "dataset.batch_size=1"),
+        *("model.width=32", "model.depth=7", "model.num_layers=3"),
+    ),
+}
+
+
+class Pool(list[Tensor]):
+    """Fifty earlier images, as the authors' code keeps them."""
+
+    def shown(self, images: Tensor) -> Tensor:
+        found = []
+        for image in images.detach():
+            if len(self) < 50:
+                self.append(image)
+            elif torch.rand(()) < 0.5:
+                place = int(torch.randint(50, ()))
+                image, self[place] = self[place], image
+            found.append(image)
+        return torch.stack(found)
+
+
+def towards(scores: Tensor, value: float) -> Tensor:
+    return mse_loss(scores, torch.full_like(scores, value))
+
+
+def cyclegan_step(model: Any, optimizers: Sequence[torch.optim.Optimizer], pools: list[Pool], batch: Any) -> None:
+    x, y = batch
+    judges = (model.discriminator_x, model.discriminator_y)
+    for judge in judges:
+        judge.requires_grad_(False)
+    fake_y, fake_x = model.x_to_y(x), model.y_to_x(y)
+    cycle = l1_loss(model.y_to_x(fake_y), x) + l1_loss(model.x_to_y(fake_x), y)
+    identity = l1_loss(model.y_to_x(x), x) + l1_loss(model.x_to_y(y), y)
+    game = towards(model.discriminator_y(fake_y), 1) + towards(model.discriminator_x(fake_x), 1)
+    optimizers[0].zero_grad()
+    (game + 10 * cycle + 5 * identity).backward()
+    optimizers[0].step()
+    for judge in judges:
+        judge.requires_grad_(True)
+    optimizers[1].zero_grad()
+    for judge, real, fake, pool in zip(judges, (x, y), (fake_x, fake_y), pools, strict=True):
+        ((towards(judge(real), 1) + towards(judge(pool.shown(fake)), 0)) / 2).backward()
+    optimizers[1].step()
+
+
+def pix2pix_step(model: Any, optimizers: Sequence[torch.optim.Optimizer], pools: list[Pool], batch: Any) -> None:
+    source, target = batch
+    judge = model.discriminator
+    fake = model.generator(source, lambda num_rows, *shape: torch.rand(num_rows, *shape))
+
+    def told(images: Tensor, value: float) -> Tensor:
+        logits = judge(torch.cat([source, images], 1))
+        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, value))
+
+    optimizers[1].zero_grad()
+    ((told(target, 1) + told(fake.detach(), 0)) / 2).backward()
+    optimizers[1].step()
+    judge.requires_grad_(False)
+    optimizers[0].zero_grad()
+    (told(fake, 1) + 100 * l1_loss(fake, target)).backward()
+    optimizers[0].step()
+    judge.requires_grad_(True)
+
+
+def bare(name: str, batches: list[Any]) -> float:
+    """Seconds of full steps, float32, after as many to warm up."""
+    model: Any = build_model(config_of(*WORDS[name])).to(memory_format=torch.contiguous_format)
+    step = cyclegan_step if name.startswith("cyclegan") else pix2pix_step
+    optimizers, pools = model.configure_optimizers(), [Pool(), Pool()]
+    for _ in range(2):
+        started = time.perf_counter()
+        for batch in batches:
+            step(model, optimizers, pools, batch)
+        seconds = time.perf_counter() - started
+    return seconds
+
+
+def losses_after(*words: str) -> dict[str, float]:
+    """The mean of each loss over the last ten of ``BF16_STEPS`` steps."""
+    config = config_of(*words, f"trainer.max_steps={BF16_STEPS}", "trainer.max_epochs=1000")
+    config["trainer"] |= {"log_every_n_steps": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run.create(Path(folder) / "run")
+        save(config, run.folder / "config.yaml")
+        fit(run, config, *prepare(config))
+        with (run.folder / "log.csv").open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("train/generator") or row.get("train/generator_x")]
+    names = [name for name in rows[-1] if name.startswith("train/")]
+    return {name: statistics.mean(float(row[name]) for row in rows[-10:]) for name in names}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    os.environ["GENLAB_ALLOW"] = Clock.__module__
+    torch.set_num_threads(resolve_threads("auto"))
+    keep_freed_memory()
+    ratios: dict[str, list[float]] = {}
+    for name, words in WORDS.items():
+        dataset = build(config_of(*words)["dataset"], "dataset")
+        dataset.setup()
+        batches = [batch for _, batch in zip(range(STEPS), dataset.train_dataloader(), strict=False)]
+        few = (*words, f"trainer.limit_train_batches={STEPS}")
+        for _ in range(rounds):
+            plain, ours = bare(name, batches), by_genlab(*few)
+            ratios.setdefault(f"{name}: steps/s, genlab : bare loop, float32", []).append(plain / ours)
+            if cpu_bf16():
+                fast = by_genlab(*few, "precision=bf16-mixed")
+                ratios.setdefault(f"{name}: steps/s, genlab in bf16 : bare loop in float32", []).append(plain / fast)
+    table = Table("measured", "median", "least", "most", box=None)
+    for name, values in ratios.items():
+        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
+    console = Console(width=140)
+    if cpu_bf16():
+        words = WORDS["cyclegan 64, batch 8"]
+        exact, fast = losses_after(*words), losses_after(*words, "precision=bf16-mixed")
+        for name, value in exact.items():
+            console.print(
+                f"{name} after {BF16_STEPS} steps: {value:.4f} in float32, {fast[name] / value - 1:+.1%} in bf16"
+            )
+    console.print(table)
+    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
