@@ -40,10 +40,12 @@ class Places:
     Args:
         folder: of the results alone; None if they are not in one.
         files: by item; None is standard output.
+        sheet: that shows them all.
     """
 
     folder: Path | None
     files: dict[int, Path | None]
+    sheet: Path | None = None
 
     def name(self, item: int) -> str | None:
         """Of a result, below the folder if there is one."""
@@ -56,10 +58,11 @@ class Places:
             return
         listing = self.folder / f"{kind}.csv"
         named = {file: item for item, file in self.files.items() if file is not None}
-        for old in listed(listing) - named.keys():
+        for old in listed(listing) - named.keys() - {self.sheet}:
             old.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         rows = [(inputs.names[item], self.name(item)) for item in named.values()]
+        rows += [("", self.sheet.name)] if self.sheet else []
         with (
             whole(listing) as partial,
             partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -103,10 +106,11 @@ def places_of(
         refuse(set(files.values()))
         return Places(None, {**files})
     check_folder(path)
-    taken = {f"{kind}.csv", f"{kind}.{sheet}"}
+    page = path / f"{kind}.{sheet}" if sheet else None
+    taken = {f"{kind}.csv", page.name if page else ""}
     files = {item: path / name for item, name in result_names(inputs.names, heads, taken).items()}
-    refuse(set(files.values()) - listed(path / f"{kind}.csv"))
-    return Places(path, {**files})
+    refuse({*files.values(), *([page] if page else [])} - listed(path / f"{kind}.csv"))
+    return Places(path, {**files}, page)
 
 
 def check_folder(folder: Path) -> None:

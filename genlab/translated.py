@@ -5,7 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from genlab.datasets.pictures import BadPictureError, PictureFiles, read_all
 from genlab.errors import DataError
 from genlab.inputs import Inputs, none_usable
 from genlab.photographs import Head, Photograph, encode, probe, quantized, read_photograph, reworked, whole
-from genlab.results import Applied, Places, places_of
+from genlab.results import Applied, places_of
 from genlab.sheets import Pairs, Sheet
 from genlab.tiling import in_bands, tile_count
 
@@ -215,13 +215,12 @@ def translate(translation: Translation, given: Inputs, output: str | None, usual
     if not sizes:
         raise none_usable(list(bad.values()))
     if later:
-        places = Places(places.folder, {item: places.files[item] for item in sizes})
+        places = replace(places, files={item: places.files[item] for item in sizes})
         places.list_files("translations", given)
     written = [name for item in sizes if (name := places.name(item))]
-    if sheet and places.folder:
-        title = f"{type(translation.model).__name__}, {translation.direction}, {given.title}"
-        pairs.write(places.folder / f"translations.{sheet}", title)
-        written.append(f"translations.{sheet}")
+    if places.sheet:
+        pairs.write(places.sheet, f"{type(translation.model).__name__}, {translation.direction}, {given.title}")
+        written.append(places.sheet.name)
     rows = [
         {"file": given.names[item], "output": places.name(item), "width": width, "height": height}
         for item, (width, height) in sizes.items()

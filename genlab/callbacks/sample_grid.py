@@ -1,4 +1,4 @@
-"""Pictures while a model trains: samples, and reconstructions where the model has them."""
+"""Pictures while a model trains: samples, reconstructions, translations, whichever the model has."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,21 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
+from torch.nn import functional
 from torchvision.utils import make_grid, save_image
 
 from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.datasets.base import dataset_of
-from genlab.datasets.batches import Images
-from genlab.models.capabilities import Corrupts, Reconstructs, RewritesText, Samples, TakesText
+from genlab.datasets.batches import Images, LabelledUnpairedImages, PairedImages, UnpairedImages
+from genlab.models.capabilities import (
+    Corrupts,
+    Reconstructs,
+    Restores,
+    RewritesText,
+    Samples,
+    TakesText,
+    Translates,
+)
 from genlab.texts import TEXTS, texts_for_show
 
 TILE = 56
@@ -53,6 +62,32 @@ def reconstructions(
     return torch.stack(rows, dim=1).flatten(0, 1)
 
 
+def translations(model: Translates, batch: Any) -> list[Tensor]:
+    """What is shown of each item of a batch, from left to right: images ``(N, C, H, W)`` in [-1, 1].
+
+    Of pairs the source, its translation and the target. Of two domains an image of the first and its translation, then
+    back again where the model knows the way; and the same of the second. Of images that the model is to restore: as
+    they were degraded, enlarged by squares; restored; as they are. Of other images each and its translation.
+
+    Raises:
+        TypeError: the batch is none of images.
+    """
+    if isinstance(batch, PairedImages):
+        return [batch.source, model.translate(batch.source), batch.target]
+    if isinstance(batch, Images) and isinstance(model, Restores):
+        degraded = model.degrade(batch.images, torch.Generator().manual_seed(0))
+        as_large = functional.interpolate(degraded, batch.images.shape[2:], mode="nearest")
+        return [as_large, model.translate(degraded), batch.images]
+    if isinstance(batch, Images):
+        return [batch.images, model.translate(batch.images)]
+    if not isinstance(batch, UnpairedImages | LabelledUnpairedImages):
+        raise TypeError(f"a {type(batch).__name__} holds no images to translate")
+    if model.directions == ("x_to_y",):
+        return [batch.first, model.translate(batch.first)]
+    y, x = model.translate(batch.first, "x_to_y"), model.translate(batch.second, "y_to_x")
+    return [batch.first, y, model.translate(y, "y_to_x"), batch.second, x, model.translate(x, "x_to_y")]
+
+
 class SampleGrid(pl.Callback):
     """Writes ``samples/epoch-*.png`` and the same picture to TensorBoard every ``every_n_epochs`` and after the last.
 
@@ -72,7 +107,7 @@ class SampleGrid(pl.Callback):
         self.every_n_epochs = every_n_epochs
         self.num_samples = num_samples
         self.last_picture: Path | None = None
-        """Of samples or, if the model draws none, of reconstructions."""
+        """Of samples or, if the model draws none, of translations or reconstructions."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -99,7 +134,16 @@ class SampleGrid(pl.Callback):
             samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
             if samples.ndim == 4:
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
-        if isinstance(model, Reconstructs):
+        if isinstance(model, Translates):
+            batch = next(iter(dataset_of(trainer).val_dataloader()), None)
+            if batch is not None:
+                # As many items as make ``num_samples`` images; all show the same number.
+                some = type(batch)(*(part[: self.num_samples].to(model.device) for part in batch))
+                tiles = [part.float() for part in translations(model, some)]
+                rows = torch.stack(tiles, dim=1)[: max(1, self.num_samples // len(tiles))]
+                columns = max(1, 8 // len(tiles)) * len(tiles)
+                pictures.append(self.write(trainer, rows.flatten(0, 1), "translations", name, columns))
+        elif isinstance(model, Reconstructs):
             batch = next(iter(dataset_of(trainer).val_dataloader()), None)
             if isinstance(batch, Images):
                 tiles = tiles_per_image(model)

@@ -1,4 +1,4 @@
-"""List the data sets, or check one: read everything once and list all that is wrong."""
+"""List the data sets, check one, which lists all that is wrong, or write images of one as files."""
 
 import ast
 import json as json_format
@@ -8,30 +8,39 @@ from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from genlab.config.places import find, options
-from genlab.errors import DataError
+from genlab.errors import DataError, UsageError
 from genlab.help import first_comment
 
 
 def main(
-    action: Literal["list", "check"],
+    action: Literal["list", "check", "export"],
     dataset: dict[str, Any],
+    output: str | None,
+    num_items: PositiveInt,
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)],
     json: bool,
 ) -> None:
     """Prints one line a data set, or what ``check`` has found.
 
     Args:
-        dataset: the one to check.
+        dataset: the one to check or to export.
+        output: the folder that ``export`` makes: ``output/<field of the batch>/0000.png`` and on of held-out items, with
+            the same number what stands in one place.
+        num_items: at most so many are exported.
         seed: what ``dataset`` follows.
         json: prints a list of ``{"name", "summary", "batch", "data_shape"}``, or
             ``{"name", "problems", "notes", "sizes", "data_shape", "classes", "fingerprint"}``.
 
     Raises:
         DataError: something is wrong with the data; lists all of it.
+        UsageError: there is nothing to export, or no new folder to export to.
     """
+    if action == "export":
+        export(dataset, output, num_items, json)
+        return
     if action == "check":
         report = examine(dataset)
         show_report(report, json)
@@ -106,6 +115,37 @@ def examine(node: dict[str, Any]) -> dict[str, Any]:
         "classes": dataset.class_names,
         "fingerprint": None if problems else dataset.fingerprint(),
     }
+
+
+def export(node: dict[str, Any], output: str | None, num_items: int, json: bool) -> None:
+    """Writes images of the test items, else of the validation or training items, as PNG files."""
+    if output is None or Path(output).expanduser().exists():
+        raise UsageError(f"output={output}: export makes a folder, which must not exist: output=FOLDER")
+    import torch
+    from torchvision.utils import save_image
+
+    from genlab.config import build
+    from genlab.datasets.loader import Chosen
+
+    dataset = build(node, "dataset")
+    dataset.load_once()
+    split = next(split for split in ("test", "validation", "train") if split in dataset.sources)
+    source = dataset.sources[split]
+    batch = source.__getitems__(Chosen(-1, torch.arange(min(num_items, len(source)))))
+    images = {name: values for name, values in batch._asdict().items() if values.ndim == 4}
+    if not images:
+        raise UsageError(f"the data set '{dataset.name}' holds no images")
+    folder = Path(output).expanduser()
+    for name, values in images.items():
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(values):
+            save_image((image + 1) / 2, folder / name / f"{number:04}.png")
+    count = len(next(iter(images.values())))
+    if json:
+        about = {"name": dataset.name, "split": split, "folder": output, "fields": list(images), "items": count}
+        print(json_format.dumps(about, indent=2))
+        return
+    print(f"{count} items of the {split} part of {dataset.name}: {output}/{{{','.join(images)}}}/")
 
 
 def show_report(report: dict[str, Any], json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from genlab.errors import RunError
+from genlab.errors import RunError, UsageError
 from genlab.run import WeightsChoice
 
 Kind = Literal[
@@ -91,17 +91,25 @@ def main(
 
     Raises:
         RunError: no such run or checkpoint, or the folder holds something else.
-        UsageError: the model cannot give this kind, or an option does not go with it.
+        UsageError: the model cannot give this kind, or makes images of images only, or an option does not go with it.
     """
     import torch
 
     from genlab.drawing import Request, draw, usual_kind
     from genlab.drawn import write
+    from genlab.models.capabilities import Blends, Reconstructs, Samples, Translates
     from genlab.run import load_model
     from genlab.texts import TEXTS, blocks
     from genlab.training import choose_device
 
     loaded = load_model(run, checkpoint, weights)
+    if isinstance(loaded.model, Translates | Blends) and not isinstance(loaded.model, Samples | Reconstructs):
+        is_translator = isinstance(loaded.model, Translates)
+        words = "input=FILE_OR_FOLDER" if is_translator else "source=FILE destination=FILE mask=FILE"
+        raise UsageError(
+            f"{type(loaded.model).__name__} draws no samples, it {'translates' if is_translator else 'blends'} images\n"
+            f"see what it makes of yours: genlab apply {run} {words}"
+        )
     kind = kind or usual_kind(loaded.model)
     listed = "_".join(map(str, seeds)) if isinstance(seeds, list) else seeds
     by = f"seed-{seed}" if seeds is None else f"seeds-{listed}"
@@ -113,8 +121,8 @@ def main(
         "truncation": truncation,
         "interpolation": interpolation,
     }
-    words = [f"{option}-{value}" for option, value in given.items() if value is not None]
-    name = "-".join([kind, *map(str, labels or attributes or ()), loaded.checkpoint, by, *words])
+    parts = [f"{option}-{value}" for option, value in given.items() if value is not None]
+    name = "-".join([kind, *map(str, labels or attributes or ()), loaded.checkpoint, by, *parts])
     folder = Path(output).expanduser() if output else loaded.folder / "samples" / name[:LONGEST_NAME]
     check_folder(folder)
     loaded.model.to(choose_device(device))

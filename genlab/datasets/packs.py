@@ -43,7 +43,7 @@ class Item:
     Attributes:
         files: by view, their names in the pack.
         group: near copies of each other have the same and are never in two splits.
-        left: where a map's tile begins; 0 elsewhere.
+        left, top: where a map's tile begins on the whole map; 0 elsewhere.
         domain: the one view, 0 or 1, in which a model that must see no pairs may see it; None where nobody has said.
     """
 
@@ -51,33 +51,41 @@ class Item:
     split: str
     group: str
     left: int
+    top: int
     domain: int | None
+
+    def overlaps(self, other: "Item") -> bool:
+        """Whether two tiles of maps have pixels in common."""
+        return abs(self.left - other.left) < TILE and abs(self.top - other.top) < TILE
 
 
 def items_of(pack: Pack, entries: list[dict[str, Any]]) -> list[Item]:
-    """The entries of a pack's own index in one form."""
-    items = []
+    """The entries of a pack's own index in one form, without training items that look like one of the test."""
+    items: list[Item] = []
     for entry in entries:
-        split, left, domain = entry["split"], 0, None
+        split, left, top, domain = entry["split"], 0, 0, None
         if pack == "garments":
+            colours = entry["colours"][:1] if entry["pattern"] == "plain" else entry["colours"]
+            look = " ".join([entry["kind"], entry["pattern"], *colours])
             items += [
-                Item({"person": person, "garment": entry["garment"]}, split, entry["garment"], left, domain)
+                Item({"person": person, "garment": entry["garment"]}, split, look, left, top, domain)
                 for person in entry["people"]
             ]
             continue
         name = entry["id"] if pack == "maps" else entry["code"]
         if pack == "maps":
-            left = int(name[1:5])
+            left, top = int(name[1:5]), int(name[7:11])
             domain = sum(left > band for band in TEST_BANDS) % 2
         elif pack == "emoji_styles":
             domain = VIEWS[pack].index(entry["unpaired"])
         files = {view: f"{view}/{name}.{'png' if view == 'black' else 'webp'}" for view in VIEWS[pack]}
-        items.append(Item(files, split, name if pack == "maps" else role(name.lower()), left, domain))
-    return items
+        items.append(Item(files, split, name if pack == "maps" else role(name.lower()), left, top, domain))
+    tests = {item.group for item in items if item.split == "test"}
+    return [item for item in items if item.split == "test" or item.group not in tests]
 
 
 def parted(pack: Pack, items: list[Item], num_validation: int, name: str) -> tuple[list[Item], list[Item]]:
-    """What remains to train on, and what is held out: so many groups, or of maps the easternmost tiles.
+    """What remains to train on, and what is held out: so many groups, or of maps the tiles furthest to the north-east.
 
     Of maps the tiles that overlap with a held-out one are neither.
 
@@ -86,10 +94,9 @@ def parted(pack: Pack, items: list[Item], num_validation: int, name: str) -> tup
     """
     groups = list(dict.fromkeys(item.group for item in items))
     _, chosen, _ = held_out(len(groups), num_validation, 0, name)
-    if pack == "maps" and num_validation > 0:
-        order = sorted(items, key=lambda item: item.left)
-        validation = order[-num_validation:]
-        return [item for item in items if item.left + TILE <= validation[0].left], validation
+    if pack == "maps":
+        validation = sorted(items, key=lambda item: item.top - item.left)[:num_validation]
+        return [item for item in items if not any(item.overlaps(other) for other in validation)], validation
     held = {groups[number] for number in chosen.tolist()}
     return [item for item in items if item.group not in held], [item for item in items if item.group in held]
 
@@ -147,7 +154,7 @@ class PairedPack(_PackInMemory):
             relief; of ``garments`` person and garment, where three persons wear the same garment.
         data_shape: smaller than the pictures averages areas, larger interpolates; one channel makes them grey.
         num_validation: of the training split: emoji with all their genders, garments with all who wear them, or tiles
-            of maps, the easternmost, while those that overlap with one are left out.
+            of maps, the furthest to the north-east, while those that overlap with one are left out.
         flip: mirrors half of the training pairs, others each epoch.
     """
 
@@ -178,7 +185,7 @@ class UnpairedPack(_PackInMemory):
         file, views, data_shape: as of ``PairedPack``.
         batch_size: images of each domain.
         num_validation: of the training split: emoji with all their genders over both domains, or tiles of maps of each
-            domain, the easternmost, while those that overlap with one are left out.
+            domain, the furthest to the north-east, while those that overlap with one are left out.
         flip: mirrors half of the training images, others each epoch.
     """
 

@@ -32,8 +32,16 @@ HOST = "http://efrosgans.eecs.berkeley.edu"
 NOT_GIVEN_AWAY = {"cityscapes": "https://www.cityscapes-dataset.com"}
 """What only its owners give away, to those who register, and where."""
 
-TREE_OF_DOMAINS = "trainA/ trainB/ testA/ testB/  pictures of each domain"
-TREE_OF_PAIRS = "train/ and val/ or test/  pictures that hold two side by side"
+TREE_OF_DOMAINS = """\
+    ├── trainA/  pictures of the first domain
+    ├── trainB/  pictures of the second
+    ├── testA/
+    └── testB/"""
+
+TREE_OF_PAIRS = """\
+    ├── train/  files that hold two pictures side by side
+    ├── val/    may be missing
+    └── test/   may be missing"""
 
 FAILURES = (OSError, HTTPException, zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError)
 """What is raised when an archive is not to be had or cannot be unpacked."""
@@ -126,7 +134,7 @@ class PairArchive:
             self.find(folder / self.kind)
         except DataError as error:
             found = str(error).splitlines()[0]
-            raise ValueError(f"{self.file} does not hold {self.kind}/ with {self.tree} ({found})") from error
+            raise ValueError(f"{self.file} does not hold what is expected: {found}") from error
         (folder / written.name).write_text(f"{sha256}  {self.file}\n", encoding="ascii")
 
     def _absent(self, tried: list[str], download: bool) -> DataError:
@@ -140,7 +148,7 @@ class PairArchive:
             lines.append("download by hand, under exactly this name, and start again:")
             lines.append(f"  {self.root / self.file}\n    {self.url}/{self.file}")
             lines.append("its authors have published no checksum; the SHA-256 is written beside it once it is unpacked")
-        lines += ["or lay the pictures out yourself, expected", f"  {self.root / self.kind}/", f"    {self.tree}"]
+        lines += ["or lay the pictures out yourself, expected", f"  {self.root / self.kind}/", self.tree]
         if self.root.is_dir():
             lines += ["found", draw(self.root)]
         return DataError("\n".join([*lines, "another folder: dataset.path=FOLDER"]))

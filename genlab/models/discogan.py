@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from genlab.datasets.batches import UnpairedImages
-from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
+from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss, precise
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import Discriminator, initialize, num_doublings
 
@@ -133,7 +133,7 @@ class DiscoGAN(GenerativeModel):
 
 def squared_error(images: Tensor, truth: Tensor) -> Tensor:
     """Of images in [-1, 1], as if pixels were in [0, 1]; the mean."""
-    return mse_loss(images.float(), truth.float()) / 4
+    return mse_loss(precise(images), precise(truth)) / 4
 
 
 def features(discriminator: Discriminator, images: Tensor) -> list[Tensor]:
@@ -160,7 +160,7 @@ def judged(discriminator: Discriminator, real: Tensor, fake: Tensor) -> tuple[Te
 
 def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """Of lists of ``(N, channels, H, W)``; see ``judged``."""
-    distances = [mse_loss(x.float().mean(0), y.float().mean(0)) for x, y in zip(found, wanted, strict=True)]
+    distances = [mse_loss(precise(x).mean(0), precise(y).mean(0)) for x, y in zip(found, wanted, strict=True)]
     return torch.stack(distances).sum()
 
 

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledUnpairedImages
 from genlab.errors import UsageError
+from genlab.losses.adversarial import precise
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import initialize, num_doublings
 
@@ -94,7 +95,7 @@ class DTN(GenerativeModel):
     def classifier_step(self, images: Tensor, labels: Tensor) -> None:
         classifier_optimizer, _, _ = self.optimizers()
         logits = self.classifier(images)
-        loss = cross_entropy(logits.float(), labels)
+        loss = cross_entropy(precise(logits), labels)
         self.descend(classifier_optimizer, loss, "classifier")
         self.report(classifier=loss, accuracy=(logits.argmax(1) == labels).float().mean())
 
@@ -115,8 +116,8 @@ class DTN(GenerativeModel):
 
         with self.constant(self.classifier, self.discriminator):
             deceit = told_as(REAL, self.discriminator(fake_x)) + told_as(REAL, self.discriminator(fake_y))
-            constancy = mse_loss(self.classifier.code(fake_x).float(), code[: len(x)].float())
-            identity = mse_loss(fake_y.float(), y)
+            constancy = mse_loss(precise(self.classifier.code(fake_x)), precise(code[: len(x)]))
+            identity = mse_loss(precise(fake_y), y)
             variation = total_variation(fake_x) + total_variation(fake_y)
             g_loss = deceit + self.constancy_weight * constancy + self.identity_weight * identity
             self.descend(generator_optimizer, g_loss + self.variation_weight * variation, "generator")
@@ -139,7 +140,7 @@ class DTN(GenerativeModel):
 
 def told_as(kind: int, logits: Tensor) -> Tensor:
     """``-E log D_kind(x)`` in nats (equations 3 and 4); the logits are ``(N, 3)``."""
-    return cross_entropy(logits.float(), torch.full((len(logits),), kind, device=logits.device))
+    return cross_entropy(precise(logits), torch.full((len(logits),), kind, device=logits.device))
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ def total_variation(images: Tensor) -> Tensor:
     down = images[:, :, 1:, :-1] - images[:, :, :-1, :-1]
     right = images[:, :, :-1, 1:] - images[:, :, :-1, :-1]
     # The root of 0 has no slope.
-    return (down.float().square() + right.float().square() + 1e-12).sqrt().mean()
+    return (precise(down).square() + precise(right).square() + 1e-12).sqrt().mean()
 
 
 class Classifier(nn.Module):

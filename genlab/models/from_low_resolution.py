@@ -3,12 +3,13 @@
 from typing import Any
 
 import torch
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from genlab.errors import UsageError
 from genlab.losses.perceptual import Content, ContentLoss
 from genlab.networks.srresnet import Generator, Skip, enlarged, reduced
+from genlab.networks.vgg import VGG16Features, vgg19_file
 
 
 class FromLowResolution:
@@ -47,7 +48,11 @@ class FromLowResolution:
         return f"bicubic, {self.scale} times smaller"
 
     def on_fit_start(self) -> None:
-        rank_zero_info(f"the content loss is of {self.content.name}")
+        if isinstance(self.content.network, VGG16Features):
+            rank_zero_warn(
+                f"the content loss is of {self.content.name}, which comes with genlab; the paper's is of VGG19, whose "
+                f"weights are not in {vgg19_file()}"
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["content"] = self.content.name

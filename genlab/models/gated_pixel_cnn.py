@@ -16,7 +16,7 @@ from genlab.datasets.batches import LabelledImages
 from genlab.losses.categorical import num_logits
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_pixels import Binarization, FromLevels, Predicted
-from genlab.networks.masked import CachedConvolution, MaskedConv2d
+from genlab.networks.masked import CachedConvolution, MaskedConv2d, in_full
 
 
 def gate(features: Tensor, dim: int = 1) -> Tensor:
@@ -185,9 +185,9 @@ class GatedPixelCNN(FromLevels, GenerativeModel):
         vertical = horizontal = images
         for layer in self.layers:
             vertical, horizontal = layer(vertical, horizontal, labels)
-        for layer in self.head:
-            horizontal = layer(horizontal.relu())
-        return horizontal
+            horizontal = horizontal.to(images.dtype)  # sums of residuals stay float32 under autocast
+        hidden, last = self.head
+        return in_full(last, hidden(horizontal.relu()).relu())
 
     def pixel_by_pixel(self, images: Tensor, labels: Tensor | None = None) -> Iterator[Predicted]:
         num_images, num_colours, height, width = images.shape

@@ -43,7 +43,7 @@ class GPGAN(GenerativeModel):
         - Images are normalized by running averages when they are blended, so that one does not depend on those beside
           it; the authors' code normalizes them by their batch.
         - Weights are clipped after the critic's step, not before it.
-        - In the equation the colours go through the same Gaussian as the result, so that an image which is already right
+        - In the equation the colours go through the same Gaussian as the result, so that an image which is right already
           stays as it is, and the border is crossed with the differences of the destination; see ``gaussian_poisson``.
     """
 
@@ -104,7 +104,7 @@ class GPGAN(GenerativeModel):
             self.report(generator=loss, squared_error=squared_error)
 
     def validation_step(self, batch: PairedImages, batch_idx: int) -> None:
-        """``val/squared_error`` of the blended images to the photographs; that of the composites is the least to beat."""
+        """``val/squared_error`` of blended images to the photographs; that of the composites is the least to beat."""
         errors = {
             "val/squared_error": mse_loss(self.generator(batch.source), batch.target),
             "val/squared_error_of_composites": mse_loss(batch.source, batch.target),

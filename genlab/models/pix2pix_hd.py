@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, l1_loss, one_hot
 from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import PairedImages
 from genlab.datasets.loader import Chosen
-from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss
+from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss, precise
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.dcgan import initialize
 from genlab.networks.patchgan import PatchGAN
@@ -198,7 +198,7 @@ class Pix2PixHD(GenerativeModel):
         generator = torch.Generator().manual_seed(0)
         for number in range(NUM_EXAMPLES):
             item = torch.tensor([number * len(source) // NUM_EXAMPLES])
-            pair = PairedImages(*(images.to(self.device) for images in source.__getitems__(Chosen(-1, item))))
+            pair = PairedImages(*(images.to(self.known_features) for images in source.__getitems__(Chosen(-1, item))))
             labels = self.labels(pair.source)
             regions = regions_of(labels)
             pixels = torch.randint(regions.numel(), (PIXELS_OF_EACH,), generator=generator).to(self.device)
@@ -208,7 +208,7 @@ class Pix2PixHD(GenerativeModel):
             self.known_places[kept] = places_of(regions, labels).flatten(2)[0, :, pixels].T
 
     def validation_step(self, batch: PairedImages, batch_idx: int) -> None:
-        l1 = l1_loss(self.translate(batch.source).float(), batch.target)
+        l1 = l1_loss(precise(self.translate(batch.source)), batch.target)
         self.log("val/l1", l1, batch_size=len(batch.source), sync_dist=True)
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
@@ -284,7 +284,7 @@ def feature_matching(found: list[list[Tensor]], wanted: list[list[Tensor]]) -> T
     By the authors' code it is 4 times the mean over the layers, one of which is for the scores, and over the scales.
     """
     terms = [
-        4 * l1_loss(layer.float(), truth.detach().float()) / (len(layers) - 1)
+        4 * l1_loss(precise(layer), precise(truth.detach())) / (len(layers) - 1)
         for layers, truths in zip(found, wanted, strict=True)
         for layer, truth in zip(layers[:-1], truths[:-1], strict=True)
     ]
@@ -303,4 +303,5 @@ def perceptual_l1(network: VGGFeatures, images: Tensor, truth: Tensor) -> Tensor
     with torch.no_grad():
         wanted = network(truth, there)
     found = network(images, there)
-    return torch.stack([weights[layer] * l1_loss(found[layer].float(), wanted[layer].float()) for layer in there]).sum()
+    terms = [weights[layer] * l1_loss(precise(found[layer]), precise(wanted[layer])) for layer in there]
+    return torch.stack(terms).sum()

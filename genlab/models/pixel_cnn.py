@@ -16,7 +16,7 @@ from genlab.datasets.batches import LabelledImages
 from genlab.losses.categorical import num_logits
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_pixels import Binarization, FromLevels, Predicted
-from genlab.networks.masked import CachedConvolution, MaskedConv2d
+from genlab.networks.masked import CachedConvolution, MaskedConv2d, in_full
 
 
 class ResidualBlock(nn.Module):
@@ -96,12 +96,13 @@ class PixelCNN(FromLevels, GenerativeModel):
         self.report(negative_log_likelihood=loss)
 
     def predict(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        features = self.first(images)
+        features = self.first(images).to(images.dtype)  # sums of residuals stay float32 under autocast
         for block in self.blocks:
             features = block(features)
-        for layer in self.head:
+        *hidden, last = self.head
+        for layer in hidden:
             features = layer(features.relu())
-        return features
+        return in_full(last, features.relu())
 
     def pixel_by_pixel(self, images: Tensor, labels: Tensor | None = None) -> Iterator[Predicted]:
         num_images, num_colours, height, width = images.shape

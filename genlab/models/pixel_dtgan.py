@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from genlab.datasets.batches import PairedImages
-from genlab.losses.adversarial import cross_entropy, nonsaturating_generator_loss
+from genlab.losses.adversarial import cross_entropy, nonsaturating_generator_loss, precise
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import initialize, num_doublings
 
@@ -90,7 +90,7 @@ class PixelDTGAN(GenerativeModel):
             domain_discriminator=domain_loss,
             looks_real=looks_real,
             belongs=belongs,
-            l1=l1_loss(fake.detach().float(), target),
+            l1=l1_loss(precise(fake.detach()), target),
         )
 
     def belonging(self, source: Tensor, target: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class PixelDTGAN(GenerativeModel):
         return self.domain_discriminator(torch.cat([source, target], 1))
 
     def validation_step(self, batch: PairedImages, batch_idx: int) -> None:
-        l1 = l1_loss(self.translate(batch.source).float(), batch.target)
+        l1 = l1_loss(precise(self.translate(batch.source)), batch.target)
         self.log("val/l1", l1, batch_size=len(batch.source), sync_dist=True)
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:

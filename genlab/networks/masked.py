@@ -79,6 +79,12 @@ class MaskedConv2d(nn.Conv2d):
         return output[..., : images.shape[-2], : images.shape[-1]]
 
 
+def in_full(layer: nn.Module, features: Tensor) -> Tensor:
+    """What a layer makes of features in float32 at least, under autocast, too: of logits each digit counts."""
+    with torch.autocast(features.device.type, enabled=False):
+        return layer(features.to(torch.promote_types(features.dtype, torch.float32)))
+
+
 class CachedConvolution:
     """A causal convolution that computes each pixel once, in raster order, and in it each colour once.
 

@@ -10,7 +10,7 @@ from itertools import pairwise, zip_longest
 from torch import Tensor, nn
 
 from genlab.networks.cached_lstm import cached_lstms
-from genlab.networks.masked import CachedConvolution, MaskedConv2d
+from genlab.networks.masked import CachedConvolution, MaskedConv2d, in_full
 from genlab.networks.pixel_lstm import Layer, PixelLSTM
 
 
@@ -59,7 +59,7 @@ class PixelRNNNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor, context: Tensor | None = None) -> Tensor:
-        features = self.first(images)
+        features = self.first(images).to(images.dtype)  # sums of residuals stay float32 under autocast
         skipped = []
         for layer, restore, skip in zip_longest(self.layers, self.restore, self.skip):
             hidden = layer(features, context)
@@ -67,9 +67,10 @@ class PixelRNNNetwork(nn.Module):
             if skip is not None:
                 skipped.append(skip(hidden))
         features = sum(skipped, features)
-        for convolution in self.head:
+        *hidden_layers, last = self.head
+        for convolution in hidden_layers:
             features = convolution(features.relu())
-        return features
+        return in_full(last, features.relu())
 
     def pixel_by_pixel(self, images: Tensor, context: Tensor | None = None) -> Iterator[tuple[int, int, slice, Tensor]]:
         """The same for each pixel and colour in turn: row, column, colour and ``(N, num_outputs / C)``.

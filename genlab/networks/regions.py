@@ -55,12 +55,13 @@ def boundaries(regions: Tensor) -> Tensor:
 def region_means(maps: Tensor, regions: Tensor) -> Tensor:
     """Every value becomes the mean of its channel over its region.
 
-    Shapes: ``(N, C, H, W)``, ``(N, H, W)`` -> ``(N, C, H, W)`` float32.
+    Shapes: ``(N, C, H, W)``, ``(N, H, W)`` -> ``(N, C, H, W)``, at least float32.
     """
     count, channels, height, width = maps.shape
     first = torch.arange(count, device=regions.device)[:, None] * height * width
     numbers = (regions.flatten(1) + first).flatten()
-    rows = maps.float().movedim(1, 3).reshape(-1, channels)
+    precise = torch.promote_types(maps.dtype, torch.float32)
+    rows = maps.to(precise).movedim(1, 3).reshape(-1, channels)
     sums = torch.zeros_like(rows).index_add(0, numbers, rows)
     sizes = torch.bincount(numbers, minlength=len(rows)).clamp(min=1)
     return (sums / sizes[:, None])[numbers].view(count, height, width, channels).movedim(3, 1)

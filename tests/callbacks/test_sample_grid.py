@@ -1,14 +1,17 @@
-"""Pictures of reconstructions, and which picture a run shows at its end."""
+"""Pictures of reconstructions and translations, and which picture a run shows at its end."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import short_config
 from PIL import Image
+from torch import Tensor
 
-from genlab.callbacks.sample_grid import image_grid, reconstructions, tiles_per_image
+from genlab.callbacks.sample_grid import image_grid, reconstructions, tiles_per_image, translations
 from genlab.config import save
+from genlab.datasets.batches import LabelledImages, LabelledUnpairedImages, PairedImages, UnpairedImages, Vectors
 from genlab.models.autoencoder import Autoencoder
 from genlab.models.denoising_autoencoder import DenoisingAutoencoder
 from genlab.run import Run
@@ -40,6 +43,86 @@ def test_an_image_then_its_corruption_then_what_is_restored_from_that() -> None:
     assert torch.equal(shown[0::3], images)
     assert torch.equal(shown[1::3], model.corrupt(images, torch.Generator().manual_seed(1)))
     torch.testing.assert_close(shown[2::3], model.decode(model.encode(shown[1::3])))
+
+
+class Translator:
+    """Adds 1 on the way there, and takes 2 on the way back."""
+
+    stride = 1
+    scale = 1
+
+    def __init__(self, *directions: str) -> None:
+        self.directions = directions
+
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: Any = None) -> Tensor:
+        return images + 1 if direction == "x_to_y" else images - 2
+
+
+class Enlarger(Translator):
+    """Takes every other pixel for the degraded image."""
+
+    scale = 2
+
+    def degrade(self, images: Tensor, generator: Any = None) -> Tensor:
+        return images[..., ::2, ::2]
+
+    def baseline(self, degraded: Tensor) -> Tensor:
+        return degraded
+
+    def translate(self, images: Tensor, direction: str = "x_to_y", generator: Any = None) -> Tensor:
+        return images.repeat_interleave(2, 2).repeat_interleave(2, 3) + 1
+
+
+def constants(*values: float) -> list[Tensor]:
+    return [torch.full((2, 1, 4, 4), value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("model", "batch", "values"),
+    [
+        (Translator("x_to_y"), PairedImages(*constants(5, 7)), [5, 6, 7]),
+        (Translator("x_to_y"), UnpairedImages(*constants(5, 7)), [5, 6]),
+        (Translator("x_to_y", "y_to_x"), UnpairedImages(*constants(5, 7)), [5, 6, 4, 7, 5, 6]),
+        (
+            Translator("x_to_y"),
+            LabelledUnpairedImages(constants(5)[0], torch.zeros(2, dtype=torch.int64), constants(7)[0]),
+            [5, 6],
+        ),
+        (Translator("x_to_y"), LabelledImages(constants(5)[0], torch.zeros(2, dtype=torch.int64)), [5, 6]),
+        (Enlarger("x_to_y"), LabelledImages(constants(5)[0], torch.zeros(2, dtype=torch.int64)), [5, 6, 5]),
+    ],
+)
+def test_what_is_shown_of_a_batch_from_left_to_right(model: Translator, batch: Any, values: list[float]) -> None:
+    shown = translations(model, batch)
+    assert [part.unique().tolist() for part in shown] == [[value] for value in values]
+    assert {tuple(part.shape) for part in shown} == {(2, 1, 4, 4)}
+
+
+def test_vectors_are_not_translated() -> None:
+    with pytest.raises(TypeError, match="a Vectors holds no images to translate"):
+        translations(Translator("x_to_y"), Vectors(torch.zeros(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("words", "tiles"),
+    [
+        (["cyclegan", "model.width=2", "model.num_blocks=1", "model.pool_size=2"], 6),
+        (["pix2pix", "model.width=2", "dataset.num_validation=8"], 3),
+    ],
+)
+def test_a_run_shows_its_translations(words: list[str], tiles: int, tmp_path: Path) -> None:
+    config = short_config(*words, "trainer.max_epochs=1", "dataset.data_shape=[3,64,64]", "dataset.batch_size=2")
+    config["callbacks"]["sample_grid"]["num_samples"] = 13
+    run = Run.create(tmp_path / "run")
+    save(config, run.folder / "config.yaml")
+    fit(run, config, *prepare(config))
+    [picture] = (run.folder / "samples").iterdir()
+    assert picture.name == "epoch-0001-translations.png"
+    with Image.open(picture) as image:
+        # Both items of the validation batch: one above the other, or side by side.
+        columns = max(1, 8 // tiles) * tiles
+        assert image.width == columns * (64 + 2) + 2
+        assert image.height == 2 * tiles // columns * (64 + 2) + 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """``genlab apply``: what it writes and what it refuses."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 from child import TRAIN, genlab
 from PIL import Image
+
+from genlab import cli
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pairs": ["model=cogan"],
         "editor": ["model=icgan", "model.width=4", "model.gan_epochs=1"],
         "points": ["model=wgan_gp", "dataset=ring"],
+        "translator": ["model=cyclegan", "model.width=2", "model.num_blocks=1", "model.pool_size=2"],
         "table": ["model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2"],
     }
     for name, words in runs.items():
@@ -128,6 +132,15 @@ def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
     [
         (["table", "input=pictures"], 2, "GMM has no latents with a prior to search\nit is applied to nothing"),
         (["vae", "input=pictures", "kind=anomalies"], 2, "VAE detects no anomalies\nit can do kind=projection"),
+        (["vae", "input=pictures", "kind=translations"], 2, "VAE does not translate images\nit can do kind=projection"),
+        (["vae", "kind=blends"], 2, "VAE does not blend images"),
+        (["vae", "input=pictures", "direction=x_to_y"], 2, "direction=x_to_y goes with kind=translations"),
+        (["vae", "input=pictures", "output=-"], 2, "output=- writes one translation or blend to standard output"),
+        (["translator", "input=pictures", "direction=back"], 2, "in the direction x_to_y or y_to_x"),
+        (["translator", "input=pictures", "source=pictures"], 2, "source=pictures goes with kind=blends, not kind=tr"),
+        (["translator", "input=pictures", "output=-"], 2, "output=- is one image, but 2 are given: name a folder"),
+        (["translator", "input=pictures", "tile=8"], 2, "tile=8"),
+        (["translator", "input=pictures/*.tif"], 3, "input=pictures/*.tif: no image is called like that\nfound"),
         (["pairs", "input=pictures"], 2, "CoGAN was trained on items of 1 x 28 x 28 and draws 1 x 28 x 56"),
         (["points", "input=pictures"], 2, "kind=projection is of single images; WGANGP was trained on items of 2"),
         (["vae", "input=nowhere"], 3, "input=nowhere: there is no such file or folder"),
@@ -170,3 +183,52 @@ def test_attributes_that_do_not_fit_are_refused(folder: Path, run: str, words: l
     code, output = genlab("apply", run, "input=pictures", *words, folder=folder)
     assert code == 2
     assert sentence in output
+
+
+def test_translations_of_a_folder(folder: Path) -> None:
+    words = ("input=pictures", "output=translated", "direction=y_to_x", "sheet=html", "tile=32", "json=true")
+    code, output = genlab("apply", "translator", *words, folder=folder)
+    assert code == 0, output
+    about = json.loads(output)
+    assert (about["kind"], about["folder"], about["left_out"]) == ("translations", "translated", [])
+    assert set(about["files"]) == {"colour.png", "grey.jpg", "translations.html"}
+    assert about["values"] == [
+        {"file": "colour.png", "output": "colour.png", "width": 30, "height": 40},
+        {"file": "grey.jpg", "output": "grey.jpg", "width": 16, "height": 16},
+    ]
+    for row in about["values"]:
+        with Image.open(folder / "translated" / row["output"]) as image:
+            assert (image.mode, image.size) == ("RGB", (row["width"], row["height"]))
+
+
+def test_the_usual_place_of_translations_names_the_direction(folder: Path) -> None:
+    code, output = genlab("apply", "translator", "input='pictures/c*.png'", folder=folder)
+    assert code == 0, output
+    assert "CycleGAN, kind=translations, of checkpoint 'last', step 4" in output
+    assert "1 image written to translator/applied/translations-x_to_y-last-pictures" in output
+    assert (folder / "translator/applied/translations-x_to_y-last-pictures/colour.png").is_file()
+
+
+def test_standard_input_to_standard_output(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.chdir(folder)
+    given = io.BytesIO((folder / "pictures" / "colour.png").read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given))
+    assert cli.main(["apply", "translator", "input=-", "output=-"]) == 0
+    with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as image:
+        assert (image.format, image.size) == ("PNG", (30, 40))
+    _, output = genlab("apply", "translator", "input=pictures/colour.png", "output=alone.png", folder=folder)
+    assert "1 image written to alone.png" in output
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"no image")))
+    assert cli.main(["apply", "translator", "input=-", "output=-"]) == 3
+    captured = capfdbinary.readouterr()
+    assert captured.out == b""
+    assert b"stdin is no image that Pillow can read" in captured.err
+
+
+def test_a_translator_is_not_sampled_but_applied(folder: Path) -> None:
+    code, output = genlab("sample", "translator", folder=folder)
+    assert code == 2
+    assert "CycleGAN draws no samples, it translates images" in output
+    assert "genlab apply translator input=FILE_OR_FOLDER" in output

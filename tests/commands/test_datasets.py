@@ -68,7 +68,7 @@ def test_the_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_listing_imports_no_data_set() -> None:
     program = (
-        "import sys; from genlab.commands.datasets import main; main('list', {}, 0, False)\n"
+        "import sys; from genlab.commands.datasets import main; main('list', {}, None, 16, 0, False)\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'genlab.datasets.base')))"
     )
     done = genlab(python=program)
@@ -162,7 +162,7 @@ def test_the_report_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["chek"], 2, "action=chek: expected 'list' or 'check'"),
+        (["chek"], 2, "action=chek: expected 'list', 'check' or 'export'"),
         (["check", "dataset=image_folder"], 2, "needs a folder of images: dataset.path=FOLDER"),
         (["check", "dataset=nope"], 2, "no dataset 'nope'"),
         (["check", "dataset=image_folder", "dataset.path=/no/where"], 3, "there is no folder /no/where"),
@@ -177,3 +177,31 @@ def test_what_is_refused(words: list[str], code: int, message: str, capsys: pyte
 def test_an_embedded_set_is_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["datasets", "check", "dataset=optdigits"]) == 0
     assert capsys.readouterr().out.startswith("optdigits is in order\ntrain        1,237 items\n")
+
+
+def test_export_writes_what_stands_in_one_place_under_one_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["dataset=openmoji", f"output={tmp_path / 'pictures'}", "num_items=3"]
+    assert cli.main(["datasets", "export", *words, "json=true"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about == {
+        "name": "openmoji",
+        "split": "test",
+        "folder": str(tmp_path / "pictures"),
+        "fields": ["source", "target"],
+        "items": 3,
+    }
+    files = sorted(str(path.relative_to(tmp_path / "pictures")) for path in (tmp_path / "pictures").glob("*/*"))
+    assert files == [f"{field}/000{number}.png" for field in ("source", "target") for number in range(3)]
+    with Image.open(tmp_path / "pictures" / "source" / "0001.png") as drawing:
+        assert drawing.size == (64, 64)
+        assert np.ptp(np.asarray(drawing), axis=2).max() == 0  # line art is grey
+    assert cli.main(["datasets", "export", *words]) == 2
+    assert "must not exist" in capsys.readouterr().err
+
+
+def test_export_of_rows_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets", "export", "dataset=ring", f"output={tmp_path / 'x'}"]) == 2
+    assert "holds no images" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()

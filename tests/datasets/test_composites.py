@@ -69,7 +69,9 @@ def test_crops_are_others_in_each_epoch_and_the_same_in_evaluation() -> None:
     assert not torch.equal(first, second)
     assert torch.equal(first, source.__getitems__(Chosen(0, torch.arange(6))).target[items])
     held = source.__getitems__(Chosen(-1, items)).source
-    assert torch.equal(held, PastedCrops([noise(3, 40, 50)], (16, 16), 6, seed=1).__getitems__(Chosen(-1, items)).source)
+    assert torch.equal(
+        held, PastedCrops([noise(3, 40, 50)], (16, 16), 6, seed=1).__getitems__(Chosen(-1, items)).source
+    )
 
 
 @pytest.mark.parametrize("shape", [(3, 300, 451), (3, 768, 576)])

@@ -72,3 +72,15 @@ def assert_all_images_have_probability_1(model: Any, labels: Tensor | None = Non
     labels = None if labels is None else labels[:1].expand(len(images))
     total = model.double().eval().log_likelihood(images, labels).exp().sum()
     torch.testing.assert_close(total, torch.ones((), dtype=torch.float64))
+
+
+@torch.no_grad()
+def assert_sums_and_logits_are_float32_under_autocast(model: Any, last: torch.nn.Module) -> None:
+    """``last`` gives the logits; what it is given are sums of residuals, or comes right after them."""
+    images, seen = some_images(model), []
+    hook = last.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0].dtype, output.dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = model.predict(images)
+    hook.remove()
+    assert seen == [(torch.float32, torch.float32)]
+    torch.testing.assert_close(coarse, model.predict(images), rtol=0.1, atol=0.05)

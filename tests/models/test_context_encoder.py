@@ -108,7 +108,7 @@ def test_it_learns_what_the_ring_tells() -> None:
     for step in range(150):
         flat = (torch.rand(16, 3, 1, 1, generator=generator) * 1.6 - 0.8).expand(-1, -1, 32, 32)
         encoder.training_step(LabelledImages(flat, torch.zeros(16, dtype=torch.int64)), step)
-    assert reported["squared_error"] < 0.3  # 2.6 of grey images, as the band counts tenfold
+    assert reported["squared_error"] < 0.5  # 1.05 of grey images, as the band counts tenfold
 
 
 @torch.no_grad()

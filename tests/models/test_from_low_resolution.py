@@ -35,6 +35,13 @@ def test_it_restores_what_it_reduces_at_any_size(scale: int) -> None:
     assert enlarging.degradation == f"bicubic, {scale} times smaller"
 
 
+def test_a_run_says_that_the_embedded_network_stands_in(recwarn: pytest.WarningsRecorder) -> None:
+    model().on_fit_start()
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"the content loss is of relu4_3 of vgg16_hed, .* not in .*vgg19-.*\.pth"):
+        model(content="vgg54").on_fit_start()
+
+
 def test_a_run_goes_on_with_the_network_it_began_with_or_not_at_all() -> None:
     checkpoint: dict[str, Any] = {}
     model(content="vgg22").on_save_checkpoint(checkpoint)

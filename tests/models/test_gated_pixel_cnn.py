@@ -9,6 +9,7 @@ from pixels import (
     assert_all_images_have_probability_1,
     assert_cached_equals_naive,
     assert_nothing_later_is_seen,
+    assert_sums_and_logits_are_float32_under_autocast,
     earlier,
     seen_by,
     some_images,
@@ -76,3 +77,8 @@ def test_without_labels_the_classes_are_alike_likely() -> None:
     of_classes = [model.log_likelihood(images, torch.full((3,), label)) for label in range(3)]
     torch.testing.assert_close(model.log_likelihood(images).exp(), torch.stack(of_classes).exp().mean(0))
     assert not torch.allclose(of_classes[0], of_classes[1])
+
+
+def test_logits_are_float32_under_autocast() -> None:
+    model = gated((3, 5, 5), 256)
+    assert_sums_and_logits_are_float32_under_autocast(model, model.head[-1])

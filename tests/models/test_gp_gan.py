@@ -90,7 +90,9 @@ def test_it_blends_at_any_size_and_each_image_alone(size: tuple[int, int]) -> No
     mask[:, :, 3:-3, 3:-3] = True
     with torch.no_grad():
         blended = model.blend(source, destination, mask)
-        alone = torch.cat([model.blend(*(each[row : row + 1] for each in (source, destination, mask))) for row in range(3)])
+        alone = torch.cat(
+            [model.blend(*(each[row : row + 1] for each in (source, destination, mask))) for row in range(3)]
+        )
         torch.testing.assert_close(blended, alone, rtol=0, atol=1e-5)
         nothing = model.blend(source, destination, torch.zeros_like(mask))
         whole = model.blend(destination, source, torch.ones_like(mask))

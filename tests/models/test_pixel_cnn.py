@@ -9,6 +9,7 @@ from pixels import (
     assert_all_images_have_probability_1,
     assert_cached_equals_naive,
     assert_nothing_later_is_seen,
+    assert_sums_and_logits_are_float32_under_autocast,
     earlier,
     seen_by,
 )
@@ -59,3 +60,8 @@ def test_drawing_with_rows_kept_is_drawing_with_the_whole_network(
 @pytest.mark.parametrize(("image_shape", "num_levels"), [((1, 3, 3), 2), ((3, 1, 2), 3)])
 def test_all_images_have_probability_1(image_shape: tuple[int, int, int], num_levels: int) -> None:
     assert_all_images_have_probability_1(pixel_cnn(image_shape, num_levels))
+
+
+def test_logits_are_float32_under_autocast() -> None:
+    model = pixel_cnn((3, 5, 5), 256)
+    assert_sums_and_logits_are_float32_under_autocast(model, model.head[-1])

@@ -10,6 +10,7 @@ from pixels import (
     assert_all_images_have_probability_1,
     assert_cached_equals_naive,
     assert_nothing_later_is_seen,
+    assert_sums_and_logits_are_float32_under_autocast,
     earlier,
     seen_by,
 )
@@ -132,3 +133,8 @@ def test_a_few_epochs_learn_digits(layer: Layer, tmp_path) -> None:
     config = short_config("pixel_rnn", *words)
     likelihood = trained(tmp_path, config | {"callbacks": {}})["callbacks"]["Checkpoints"]["best"]
     assert likelihood > -21  # independent pixels have -25.4, one bit a pixel is -44.4
+
+
+def test_logits_are_float32_under_autocast() -> None:
+    model = small("row_lstm", (3, 5, 5), 256)
+    assert_sums_and_logits_are_float32_under_autocast(model, model.network.head[-1])
