@@ -28,7 +28,7 @@ SHORT = [
 """Two epochs of three batches of 16."""
 
 LARGE = 3 * 32 * 32
-"""Numbers in an item above which batches have 4 of them, for the sake of time."""
+"""Numbers in an item above which batches have 6 of them, for the sake of time."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,9 @@ def _one_thread() -> None:
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data, large images in batches of 4."""
+    """The configuration of a short training of a model on its own default data, large images in batches of 6."""
     shape = compose("train", [f"model={model}"]).config["dataset"].get("data_shape") or []
-    small = ["dataset.batch_size=4"] if math.prod(shape) > LARGE else []
+    small = ["dataset.batch_size=6"] if math.prod(shape) > LARGE else []
     return compose("train", [f"model={model}", *SHORT, *small, *words]).config
 
 

@@ -148,8 +148,7 @@ def at_scale(photo: Tensor, scale: float, size: tuple[int, int]) -> Tensor:
 
 def resized(photo: Tensor, size: tuple[int, int]) -> Tensor:
     """``(C, H, W)`` uint8 -> ``(C, *size)`` uint8, by averaging where it becomes smaller."""
-    values = interpolate(photo[None].float(), size, mode="bilinear", antialias=True)
-    return values[0].round_().clamp_(0, 255).byte()
+    return interpolate(photo[None], size, mode="bilinear", antialias=True)[0]
 
 
 class Compositions(NamedTuple):

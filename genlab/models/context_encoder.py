@@ -157,7 +157,7 @@ class ContextEncoder(GenerativeModel):
         """``(N, C, H, W)`` -> the hole, ``(N, 1, H, W)`` bool: the centre, or all pixels of the colour of holes."""
         if self.region == "center":
             return self.holes(degraded, degraded.new_zeros(len(degraded), CELLS, CELLS))
-        return (degraded == self.fill).all(1, keepdim=True)
+        return ((degraded - self.fill).abs() < 1 / 255).all(1, keepdim=True)  # by half a grey level
 
     def crop(self, images: Tensor) -> Tensor:
         """The part of ``(N, C, side, side)`` that is predicted: the centre, or all."""
@@ -208,8 +208,8 @@ class ContextEncoder(GenerativeModel):
         top, left, rows, columns = (0, 0, height, width) if self.region == "random" else self.window(hole)
         # Where the square reaches beyond the image, it repeats its border.
         border = [max(0, -left), max(0, left + columns - width), max(0, -top), max(0, top + rows - height)]
-        inner = (slice(None), slice(None), slice(top + border[2], top + border[2] + rows))
-        inner = (*inner, slice(left + border[0], left + border[0] + columns))
+        first, start = top + border[2], left + border[0]
+        inner = (..., slice(first, first + rows), slice(start, start + columns))
         blank = pad(torch.where(hole, self.fill, image), border, mode="replicate")[inner]
         hidden = pad(hole.float(), border, mode="replicate")[inner]
         size = (self.side, self.side)

@@ -43,7 +43,7 @@ class GPGAN(GenerativeModel):
         - Images are normalized by running averages when they are blended, so that one does not depend on those beside
           it; the authors' code normalizes them by their batch.
         - Weights are clipped after the critic's step, not before it.
-        - In the equation the colours go through the same Gaussian as the result, so that an image which is right already
+        - In the equation the colours go through the same Gaussian as the result, so that an image that is right already
           stays as it is, and the border is crossed with the differences of the destination; see ``gaussian_poisson``.
     """
 

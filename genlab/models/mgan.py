@@ -146,7 +146,7 @@ class MGAN(GenerativeModel):
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
         """The texture made of noise, ``(num_samples, *image_shape)``."""
         noise = row_by_row(num_samples, lambda: torch.randn(self.noise_dim, generator=generator))
-        return self.translate(self.noise_images(noise.to(self.device, self.dtype)))
+        return self.translate(self.noise_images(noise.to(next(self.parameters()))))
 
     @property
     def noise_sizes(self) -> list[tuple[int, int]]:

@@ -69,6 +69,7 @@ class Pix2PixHD(GenerativeModel):
     scale = 1
     known_places: Tensor
     known_features: Tensor
+    colours: Tensor
 
     def __init__(
         self,
@@ -120,8 +121,8 @@ class Pix2PixHD(GenerativeModel):
             self.register_buffer("known_features", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, feature_dim))
             self.register_buffer("known_places", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, 4))
         self.vgg = best_features() if perceptual_weight else None
-        colours = torch.tensor(label_colours, dtype=torch.float32).view(-1, 3)
-        self.register_buffer("label_colours", colours / 127.5 - 1, persistent=False)
+        levels = torch.tensor(label_colours, dtype=torch.float32).view(-1, 3)
+        self.register_buffer("colours", levels / 127.5 - 1, persistent=False)
         self.optimizer = optimizer
         self.apply(initialize)
         self.to(memory_format=torch.channels_last)
@@ -166,8 +167,8 @@ class Pix2PixHD(GenerativeModel):
         """
         labels = self.labels(source)
         told = [source]
-        if len(self.label_colours):
-            told.append(one_hot(labels, len(self.label_colours)).movedim(3, 1).to(source))
+        if len(self.colours):
+            told.append(one_hot(labels, len(self.colours)).movedim(3, 1).to(source))
         if not self.has_instances:
             return torch.cat(told, 1), labels
         regions = regions_of(labels)
@@ -175,9 +176,9 @@ class Pix2PixHD(GenerativeModel):
 
     def labels(self, source: Tensor) -> Tensor:
         """The nearest colour of each pixel, ``(N, H, W)``; without colours, whether it is light."""
-        if not len(self.label_colours):
+        if not len(self.colours):
             return (source.mean(1) > 0).long()
-        distances = [(source - colour.view(1, 3, 1, 1)).square().sum(1) for colour in self.label_colours]
+        distances = [(source - colour.view(1, 3, 1, 1)).square().sum(1) for colour in self.colours]
         return torch.stack(distances).argmin(0)
 
     def judged(self, condition: Tensor, images: Tensor) -> list[list[Tensor]]:

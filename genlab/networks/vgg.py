@@ -36,6 +36,9 @@ class VGGFeatures(nn.Module):
         mean, std: of red, green and blue in [0, 1], which the images are normalized by.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, name: str, convolutions: Mapping[str, tuple[Tensor, Tensor]], mean: Sequence[float], std: Sequence[float]
     ) -> None:

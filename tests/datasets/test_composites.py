@@ -83,7 +83,7 @@ def test_a_crop_fits_into_each_scale(shape: tuple[int, ...]) -> None:
 
 def test_the_splits_have_other_photographs(dataset: Composites) -> None:
     assert dataset.sizes() == {"train": 64, "validation": 16, "test": 24}
-    photos = {split: [photo for photo in source.photos] for split, source in dataset.sources.items()}  # type: ignore[attr-defined]
+    photos = {split: list(source.photos) for split, source in dataset.sources.items()}  # type: ignore[attr-defined]
     assert {split: len(found) // len(SCALES) for split, found in photos.items()} == {
         "train": 34,
         "validation": 4,

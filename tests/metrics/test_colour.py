@@ -10,6 +10,7 @@ from torch import Tensor
 from genlab.datasets.bags_and_shoes import BagsAndShoes
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import PairedImages
+from genlab.datasets.embedded import Embedded
 from genlab.datasets.images import ImagesInMemory
 from genlab.datasets.loader import Source
 from genlab.datasets.pairs import Paired
@@ -105,5 +106,5 @@ def test_it_applies_to_translations_that_have_colours_to_keep(bags_and_shoes: Ba
     assert colour.unfit(evaluation(Silent(), plain)) == "Silent does not translate images"
     plain.data_shape = (1, 2, 2)
     assert colour.unfit(evaluation(Recolours(), plain)) == "'plain' has no colours"
-    plain.batch_type = None
-    assert colour.unfit(evaluation(Recolours(), plain)) == "the domains of 'plain' have no colours in common"
+    digits = Embedded("mnist", "mnist", (1, 28, 28), 64, 0, 0)
+    assert colour.unfit(evaluation(Recolours(), digits)) == "the domains of 'mnist' have no colours in common"

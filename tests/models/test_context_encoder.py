@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genlab.config import compose
 from genlab.datasets.batches import LabelledImages
+from genlab.datasets.images import centred
 from genlab.models.capabilities import Restores
 from genlab.models.context_encoder import CELLS, FILL, ContextEncoder, widened
 from genlab.training import build_model
@@ -69,6 +70,14 @@ def test_it_undoes_its_holes_and_touches_nothing_else(region: str) -> None:
         assert ((made - seen).abs().amax(1, keepdim=True) > 0)[hole].float().mean() > 0.99
     assert torch.equal(encoder.translate(seen)[1:2], encoder.translate(seen[1:2]))
     assert torch.equal(seen, encoder.degrade(images(), torch.Generator().manual_seed(3)))
+
+
+@torch.no_grad()
+def test_a_random_hole_is_found_again_in_a_file_of_8_bits() -> None:
+    encoder = model("random").eval()
+    seen = encoder.degrade(images())
+    levels = ((seen + 1) * 127.5).round().byte()
+    assert torch.equal(encoder.hole(centred(levels)), encoder.hole(seen))
 
 
 @torch.no_grad()

@@ -19,9 +19,17 @@ ANY: Any = None
 def mdan(**settings: Any) -> MDAN:
     torch.manual_seed(0)
     defaults: dict[str, Any] = {
-        **{"image_shape": (3, 16, 16), "picture_size": (16, 24), "features": "vgg16", "layers": ["relu1_1", "relu2_1"]},
-        **{"width": 4, "content": None, "content_layer": "relu2_2", "content_weight": 1.0, "smoothness_weight": 1e-4},
-        **{"picture_lr": 0.1, "optimizer": sgd},
+        "image_shape": (3, 16, 16),
+        "picture_size": (16, 24),
+        "features": "vgg16",
+        "layers": ["relu1_1", "relu2_1"],
+        "width": 4,
+        "content": None,
+        "content_layer": "relu2_2",
+        "content_weight": 1.0,
+        "smoothness_weight": 1e-4,
+        "picture_lr": 0.1,
+        "optimizer": sgd,
     }
     return MDAN(**(defaults | settings))
 

@@ -16,13 +16,15 @@ from genlab.networks.markovian import MarkovianDiscriminator, feed_forward_discr
 def mgan(**settings: Any) -> MGAN:
     torch.manual_seed(0)
     defaults: dict[str, Any] = {
-        **{
-            "image_shape": (3, 16, 16),
-            "features": "vgg16",
-            "encoder_layer": "relu2_1",
-            "layers": ["relu1_1", "relu2_1"],
-        },
-        **{"width": 6, "discriminator_width": 4, "content_weight": 1.0, "generator_lr": 0.1, "optimizer": sgd},
+        "image_shape": (3, 16, 16),
+        "features": "vgg16",
+        "encoder_layer": "relu2_1",
+        "layers": ["relu1_1", "relu2_1"],
+        "width": 6,
+        "discriminator_width": 4,
+        "content_weight": 1.0,
+        "generator_lr": 0.1,
+        "optimizer": sgd,
     }
     return MGAN(**(defaults | settings))
 
