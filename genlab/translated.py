@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class Translation:
         channels: of its inputs, 1 or 3.
         tile: side in pixels of what it is given at a time; None gives it all images whole.
         batch_size: images at a time, fewer if they have more pixels than a tile.
+        precision: of the network.
     """
 
     model: Any
@@ -51,6 +52,7 @@ class Translation:
     direction: str
     tile: int | None
     batch_size: int
+    precision: Literal["32-true", "bf16-mixed"]
 
     def batches(self, heads: dict[int, Head]) -> list[list[int]]:
         """Images of one size together."""
@@ -97,7 +99,8 @@ class Translation:
     def translate(self, images: Tensor) -> Tensor:
         """uint8 -> float in [-1, 1]."""
         given = centred(images.to(self.model.device)).contiguous(memory_format=torch.channels_last)
-        return self.model.translate(given, self.direction)
+        with torch.autocast(given.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+            return self.model.translate(given, self.direction)
 
 
 def heads_of(pictures: PictureFiles) -> tuple[dict[int, Head], dict[int, str]]:

@@ -58,7 +58,7 @@ def fill(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
 
 def run(model: Fake, given: str, output: Path | None, tile: int | None = 64, **settings: object) -> Applied:
     values = {"direction": "x_to_y", "batch_size": 4, "sheet": None} | settings
-    translation = Translation(model, 3, str(values["direction"]), tile, int(str(values["batch_size"])))
+    translation = Translation(model, 3, str(values["direction"]), tile, int(str(values["batch_size"])), "32-true")
     with images_at(given) as inputs:
         place = None if output is None else str(output)
         return translate(translation, inputs, place, Path(given), values["sheet"])  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_the_border_is_a_reflection() -> None:
         return images
 
     values = torch.arange(18, dtype=torch.uint8).view(1, 1, 1, 18).expand(-1, 3, 20, -1).numpy()
-    Translation(Fake(keep, stride=8), 3, "x_to_y", None, 1)(values)
+    Translation(Fake(keep, stride=8), 3, "x_to_y", None, 1, "32-true")(values)
     row = ((seen[0][0, 0, 0] + 1) * 127.5).round().int().tolist()
     assert row == [3, 2, 1, *range(18), 16, 15, 14]
 
@@ -117,6 +117,17 @@ def test_batches_and_tiles_change_nothing(tmp_path: Path) -> None:
     for others in results[1:]:
         for one, other in zip(results[0], others, strict=True):
             assert abs(one - other).max() <= 1  # of 255, where a half is rounded
+
+
+def test_bf16_is_near() -> None:
+    values = noise(20, 30).transpose(2, 0, 1)[None]
+    network = nn.Conv2d(3, 3, 3, padding=1)
+    with torch.no_grad():
+        exact, fast = (
+            Translation(Fake(network), 3, "x_to_y", None, 1, precision)(values).astype(int)
+            for precision in ("32-true", "bf16-mixed")
+        )
+    assert 0 < abs(exact - fast).max() <= 4  # of 255
 
 
 def test_files_turned_by_exif_stand_among_upright_ones(tmp_path: Path) -> None:

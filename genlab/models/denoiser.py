@@ -41,21 +41,13 @@ class DnCNN(nn.Module):
             layers += [nn.Conv2d(width, width, 3, padding=1, bias=not batch_norm)]
             layers += [nn.BatchNorm2d(width)] if batch_norm else []
             layers += [nn.ReLU(inplace=True)]
-        self.noise = nn.Sequential(*layers, nn.Conv2d(width, inputs, 3, padding=1)).apply(initialize)
+        self.noise = nn.Sequential(*layers, nn.Conv2d(width, inputs, 3, padding=1))
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[2:]
         whole = pad(images, [0, -width % self.fold, 0, -height % self.fold], mode="replicate")
         noise = pixel_shuffle(self.noise(pixel_unshuffle(whole, self.fold)), self.fold)
         return images - noise[:, :, :height, :width].float()
-
-
-def initialize(module: nn.Module) -> None:
-    """As He et al., 2015, arXiv:1502.01852, whom the paper follows (section III.B)."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 class Denoiser(GenerativeModel):
@@ -73,7 +65,10 @@ class Denoiser(GenerativeModel):
         optimizer: paper: SGD; authors' later code: Adam, lr 1e-3.
 
     Differs from the paper:
-        Weights do not decay (paper: by 1e-4), and the loss is the mean over pixels, not half of their sum.
+        - Weights do not decay (paper: by 1e-4), and the loss is the mean over pixels, not half of their sum.
+        - Weights begin as torch draws them, smaller than those of He et al., 2015, arXiv:1502.01852, with which the
+          network without batch norm predicts far too much noise at first, and has no living unit left when it predicts
+          none.
     """
 
     batch_type = Images

@@ -3,6 +3,7 @@
 Taigman, Polyak & Wolf, "Unsupervised Cross-Domain Image Generation", ICLR 2017, arXiv:1611.02200.
 """
 
+import warnings
 from itertools import pairwise
 
 import torch
@@ -84,6 +85,14 @@ class DTN(GenerativeModel):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         networks = (self.classifier, self.generator, self.discriminator)
         return [self.optimizer(network.parameters()) for network in networks]
+
+    def on_fit_start(self) -> None:
+        if (epochs := self.trainer.max_epochs) is not None and 0 <= epochs <= self.classifier_epochs:
+            warnings.warn(
+                f"model.classifier_epochs={self.classifier_epochs} of trainer.max_epochs={epochs}: no epoch is left to "
+                "train the generator, without which nothing is translated",
+                stacklevel=2,
+            )
 
     def training_step(self, batch: LabelledUnpairedImages, batch_idx: int) -> None:
         x, y = (images.contiguous(memory_format=torch.channels_last) for images in (batch.first, batch.second))

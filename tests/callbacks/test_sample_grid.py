@@ -64,7 +64,7 @@ class Enlarger(Translator):
     scale = 2
 
     def degrade(self, images: Tensor, generator: Any = None) -> Tensor:
-        return images[..., ::2, ::2]
+        return images[..., ::2, ::2].contiguous()
 
     def baseline(self, degraded: Tensor) -> Tensor:
         return degraded
@@ -74,7 +74,7 @@ class Enlarger(Translator):
 
 
 def constants(*values: float) -> list[Tensor]:
-    return [torch.full((2, 1, 4, 4), value) for value in values]
+    return [torch.full((2, 1, 4, 4), float(value)) for value in values]
 
 
 @pytest.mark.parametrize(

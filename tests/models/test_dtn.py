@@ -150,6 +150,11 @@ def test_a_run_stopped_before_at_or_after_the_change_resumes_to_the_bit(
     assert differences(uninterrupted[1], trained(tmp_path / "run", short_config("dtn", *NARROW))) == []
 
 
+def test_a_training_of_the_classifier_alone_is_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"model\.classifier_epochs=1 of trainer\.max_epochs=1: no epoch is left"):
+        trained(tmp_path / "run", short_config("dtn", *NARROW, "trainer.max_epochs=1"))
+
+
 def test_weights_of_the_game_rest_while_the_classifier_learns() -> None:
     model = small(epoch=0)
     before = weights(model.generator)
