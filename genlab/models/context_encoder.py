@@ -39,7 +39,8 @@ class ContextEncoder(GenerativeModel):
             predicted, too (random); paper: 4.
         overlap_weight: of the squared error there (paper: 10).
         adversarial_weight: lambda of equation 3; the squared error has one minus that (paper: 0.001).
-        skip: what the prediction is added to, nothing or the mean colour around the hole (paper: none).
+        skip: what the prediction is added to, nothing or what the pixels around the hole make of it without learning,
+            each the more the nearer it is (paper: none).
         generator_lr: learning rate of the generator, 10 times that of the discriminator (paper, section 4).
         optimizer: paper: Adam; authors' code: lr 2e-4 of the discriminator, beta1 0.5.
 
@@ -66,7 +67,7 @@ class ContextEncoder(GenerativeModel):
         overlap: NonNegativeInt,
         overlap_weight: NonNegativeFloat,
         adversarial_weight: Annotated[float, Field(ge=0, le=1)],
-        skip: Literal["none", "mean"],
+        skip: Literal["none", "smooth"],
         generator_lr: PositiveFloat,
         optimizer: OptimizerFactory,
     ) -> None:
@@ -167,12 +168,13 @@ class ContextEncoder(GenerativeModel):
     def predicted(self, images: Tensor, holes: Tensor) -> Tensor:
         """What the generator makes of images ``(N, C, side, side)`` with holes ``(N, 1, side, side)``, as ``crop``."""
         made = self.generator(torch.where(holes, self.fill, images))
-        return made if self.skip == "none" else made.float() + self.mean_around(images, holes)
+        if self.skip == "none":
+            return made
+        return made.float() + self.crop(torch.where(holes, smooth(images, self.ring(holes)), images))
 
-    def mean_around(self, images: Tensor, holes: Tensor) -> Tensor:
-        """The mean colour of the pixels next to holes, as near as the overlap is wide, ``(N, C, 1, 1)``."""
-        ring = (widened(holes, max(1, self.overlap)) & ~holes).float()
-        return (images * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1)
+    def ring(self, holes: Tensor) -> Tensor:
+        """The visible pixels next to holes, as near as the overlap is wide, ``(N, 1, H, W)`` bool."""
+        return widened(holes, max(1, self.overlap)) & ~holes
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images in [-1, 1] with a hole of one colour, ``(N, C, H, W)``."""
@@ -183,7 +185,9 @@ class ContextEncoder(GenerativeModel):
     def baseline(self, degraded: Tensor) -> Tensor:
         """The hole in the mean colour of the pixels around it."""
         holes = self.hole(degraded)
-        return torch.where(holes, self.mean_around(degraded, holes), degraded)
+        ring = self.ring(holes)
+        mean = (degraded * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1)
+        return torch.where(holes, mean, degraded)
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         """Fills the holes of images ``(N, C, H, W)``, of any size; nothing is drawn."""
@@ -235,6 +239,24 @@ class ContextEncoder(GenerativeModel):
 def widened(masks: Tensor, margin: int) -> Tensor:
     """``(N, 1, H, W)`` bool, and all pixels that are at most ``margin`` rows and columns away."""
     return max_pool2d(masks.float(), 2 * margin + 1, stride=1, padding=margin) > 0
+
+
+def smooth(images: Tensor, ring: Tensor) -> Tensor:
+    """The mean of the pixels of a ring, each weighted by its distance to the power -3, ``(N, C, H, W)``.
+
+    Both sums are convolutions, computed by Fourier transforms of twice the size, in which nothing wraps around.
+
+    Shapes:
+        images: ``(N, C, H, W)``.
+        ring: ``(N, 1, H, W)`` bool.
+    """
+    height, width = images.shape[2:]
+    size = (2 * height, 2 * width)
+    squares = [torch.arange(side, device=images.device).sub(side // 2).abs().sub(side // 2).square() for side in size]
+    kernel = (squares[0][:, None] + squares[1]).clamp(min=1) ** -1.5
+    seen = torch.cat([images * ring, ring.to(images)], 1)
+    sums = torch.fft.irfft2(torch.fft.rfft2(seen, s=size) * torch.fft.rfft2(kernel), s=size)[:, :, :height, :width]
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6)
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -130,8 +130,8 @@ def drawn(digit: int, font: bytes, photos: list[Image.Image], rng: Generator) ->
     colour = ink(behind, rng)
     if rng.random() < 0.25:  # a shadow
         dark = Image.new("RGB", behind.size, tuple(part // 4 for part in colour))
-        offset = tuple(int(part) for part in rng.integers(-2 * SCALE, 2 * SCALE + 1, 2))
-        behind.paste(dark, offset, where.point(lambda value: value // 2))
+        right, down = rng.integers(-2 * SCALE, 2 * SCALE + 1, 2).tolist()
+        behind.paste(dark, (right, down), where.point(lambda value: value // 2))
     behind.paste(Image.new("RGB", behind.size, colour), (0, 0), where)
     image = behind.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.1) * SCALE)).resize(
         (SIDE, SIDE), Image.Resampling.BOX

@@ -63,8 +63,8 @@ CREDITS = {
 
 def square(data: bytes) -> bytes:
     """The square of 256 pixels in the middle, or that of 512 halved; grey stays grey."""
-    image = Image.open(io.BytesIO(data))
-    image = image if image.mode == "L" else image.convert("RGB")
+    opened = Image.open(io.BytesIO(data))
+    image = opened.convert("L" if opened.mode == "L" else "RGB")
     side = 2 * SIDE if min(image.size) >= 2 * SIDE else SIDE
     left, top = (image.width - side) // 2, (image.height - side) // 2
     cropped = image.crop((left, top, left + side, top + side))

@@ -11,7 +11,7 @@ from genlab.config import compose
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.images import centred
 from genlab.models.capabilities import Restores
-from genlab.models.context_encoder import CELLS, FILL, ContextEncoder, widened
+from genlab.models.context_encoder import CELLS, FILL, ContextEncoder, smooth, widened
 from genlab.training import build_model
 
 
@@ -146,6 +146,26 @@ def test_holes_and_images_of_any_size_are_filled(region: str) -> None:
     assert (made[0] != image[0]).any(0)[5:40, 20:25].float().mean() > 0.99
     assert torch.isfinite(made).all()
     assert encoder.translate(encoder.degrade(image)).shape == image.shape
+
+
+def test_the_smooth_filling_is_the_mean_of_the_ring_by_distance_to_the_power_of_minus_three() -> None:
+    pictures = images(2, 9, 12)
+    ring = torch.rand(2, 1, 9, 12, generator=torch.Generator().manual_seed(5)) < 0.3
+    found = smooth(pictures, ring)
+    for row, column in ((0, 0), (4, 7), (8, 11)):
+        rows, columns = torch.arange(9.0)[:, None], torch.arange(12.0)
+        weights = ((rows - row) ** 2 + (columns - column) ** 2).clamp(min=1) ** -1.5 * ring
+        expected = (pictures * weights).sum((2, 3)) / weights.sum((2, 3))
+        torch.testing.assert_close(found[:, :, row, column], expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_prediction_is_added_to_the_smooth_filling_and_to_what_is_seen() -> None:
+    encoder, hole = model(skip="smooth"), model().holes(images(), torch.zeros(4, CELLS, CELLS))
+    made = encoder.predicted(images(), hole) - encoder.generator(torch.where(hole, encoder.fill, images()))
+    filling = torch.where(hole, smooth(images(), encoder.ring(hole)), images())
+    torch.testing.assert_close(made, encoder.crop(filling))
+    assert torch.equal(encoder.crop(filling)[..., :2], images()[:, :, 8:24, 8:10])
 
 
 def test_widening_is_by_rows_and_columns() -> None:
