@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,22 +76,32 @@ class Translation:
         stride, (width, height) = self.model.stride, map(self.grown, size)
         return 1 if self.tile is None else tile_count(height, width, self.tile, stride)
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray, count: Callable[[int], None] | None = None) -> np.ndarray:
         """Borders are reflected up to a multiple of the stride, and cut off again.
 
         Shapes: ``(N, C, H, W)`` uint8 -> ``(N, C', scale * H, scale * W)`` uint8.
+
+        Args:
+            count: is told of the tiles that are done.
         """
+
+        def translate(part: Tensor) -> Tensor:
+            made = self.translate(part)
+            if count:
+                count(len(part))
+            return made
+
         height, width = pixels.shape[2:]
         added = [self.grown(side) - side for side in (height, width)]
         padding = [(0, 0), (0, 0), *((extra // 2, extra - extra // 2) for extra in added)]
         images = torch.from_numpy(np.pad(pixels, padding, mode="reflect"))
         if self.tiles((width, height)) == 1:
-            made = quantized(self.translate(images))
+            made = quantized(translate(images))
         else:
             assert self.tile is not None
             rows = []
             for image in images:
-                bands = in_bands(self.translate, image, self.tile, self.model.stride, self.model.scale)
+                bands = in_bands(translate, image, self.tile, self.model.stride, self.model.scale)
                 rows.append(np.concatenate([quantized(band) for band in bands], axis=1))
             made = np.stack(rows)
         top, left = (self.model.scale * (extra // 2) for extra in added)
@@ -154,15 +165,14 @@ def translate_files(
         Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        task = bar.add_task("translations", total=total)
+        count = partial(bar.advance, bar.add_task("translations", total=total))
         for reading in ahead(pool, lambda item: read_photograph(pictures, item, translation.channels), batches):
             originals: dict[int, Photograph] = {}
             finish(reading, originals)
             for items in alike(originals):
-                made = translation(np.stack([originals[item].pixels for item in items]))
+                made = translation(np.stack([originals[item].pixels for item in items]), count)
                 some = zip(items, made, strict=True)
                 writing.append([(item, pool.submit(write, item, originals[item], one)) for item, one in some])
-                bar.advance(task, sum(translation.tiles(heads[item].size) for item in items))
             while len(writing) > 1:
                 finish(writing.popleft(), sizes)
         for written in writing:
@@ -196,8 +206,8 @@ def save(photograph: Photograph, file: Path | None) -> None:
         encode(photograph, sys.stdout.buffer, ".png")
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    with whole(file) as partial:
-        encode(photograph, partial, file.suffix)
+    with whole(file) as unfinished:
+        encode(photograph, unfinished, file.suffix)
 
 
 def translate(translation: Translation, given: Inputs, output: str | None, usual: Path, sheet: Sheet | None) -> Applied:

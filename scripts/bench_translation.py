@@ -32,7 +32,7 @@ from genlab.training import build_model, fit, keep_freed_memory, prepare, resolv
 
 STEPS = 6
 BF16_STEPS = 50
-CYCLEGAN = ("model=cyclegan", "model.width=32", "model.num_blocks=6", "model.num_layers=3")
+CYCLEGAN = ("model=cyclegan", "model.width=32", "model.num_blocks=6", "model.num_downsamplings=2", "model.num_layers=3")
 WORDS = {
     "cyclegan 128, batch 1": (*CYCLEGAN, "dataset.data_shape=[3,128,128]", "dataset.batch_size=1"),
     "cyclegan 64, batch 8": (*CYCLEGAN, "dataset.batch_size=8"),

@@ -130,6 +130,14 @@ def test_bf16_is_near() -> None:
     assert 0 < abs(exact - fast).max() <= 4  # of 255
 
 
+def test_each_tile_is_counted() -> None:
+    counts: list[int] = []
+    translation = Translation(Fake(negative), 3, "x_to_y", 64, 4, "32-true")
+    translation(noise(150, 100).transpose(2, 0, 1)[None], counts.append)
+    translation(np.zeros((4, 3, 20, 20), np.uint8), counts.append)
+    assert counts == [1] * translation.tiles((100, 150)) + [4]
+
+
 def test_files_turned_by_exif_stand_among_upright_ones(tmp_path: Path) -> None:
     fill(tmp_path / "in", {"a.jpg": (40, 20)})
     exif = Image.Exif()

@@ -139,10 +139,10 @@ class SampleGrid(pl.Callback):
             if batch is not None:
                 # As many items as make ``num_samples`` images; all show the same number.
                 some = type(batch)(*(part[: self.num_samples].to(model.device) for part in batch))
-                tiles = [part.float() for part in translations(model, some)]
-                rows = torch.stack(tiles, dim=1)[: max(1, self.num_samples // len(tiles))]
-                columns = max(1, 8 // len(tiles)) * len(tiles)
-                pictures.append(self.write(trainer, rows.flatten(0, 1), "translations", name, columns))
+                parts = [part.float() for part in translations(model, some)]
+                rows = torch.stack(parts, dim=1)[: max(1, self.num_samples // len(parts))]
+                width = max(1, 8 // len(parts)) * len(parts)
+                pictures.append(self.write(trainer, rows.flatten(0, 1), "translations", name, columns=width))
         elif isinstance(model, Reconstructs):
             batch = next(iter(dataset_of(trainer).val_dataloader()), None)
             if isinstance(batch, Images):

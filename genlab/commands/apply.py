@@ -55,9 +55,9 @@ def main(
 ) -> None:
     """Applies a model to image files, and writes into a folder.
 
-    Translations and blends have the size of the image, its transparency, its EXIF entries and its name; a photograph
-    is turned upright. Files that no colours can be written to become PNG. For all other kinds, each image is scaled
-    and cropped to the model's shape, as ``dataset=image_folder`` does.
+    Translations and blends have the size of the image, its transparency, its EXIF entries (but of TIFF) and its name; a
+    photograph is turned upright. Files that no colours can be written to become PNG. For all other kinds, each image is
+    scaled and cropped to the model's shape, as ``dataset=image_folder`` does.
 
     Args:
         run: a run folder, a checkpoint file, or ``last``.

@@ -24,19 +24,22 @@ def unfit(evaluation: Evaluation) -> str | None:
 
 
 def measure(evaluation: Evaluation) -> list[Score]:
-    """Of pairs ``colour_error`` and ``colour_ratio``, without pairs ``colour_correlation_<direction>``.
+    """Of pairs ``colour_error`` and ``colour_ratio``, without pairs ``colour_correlation_…`` and ``colour_relation_…``.
 
     ``colour_error`` is how far the mean colour of a translation is from that of its own target, the mean absolute
     difference of red, green and blue in [-1, 1]; ``colour_ratio`` is it, divided by the same for all other targets,
     which makes 1 of results that have nothing to do with their source. ``colour_correlation`` is Pearson's, of the
-    shares of red, green and blue in the light of a source and of its translation, the mean of the three.
+    shares of red, green and blue in the light of a source and of its translation, the mean of the three;
+    ``colour_relation`` is the part of the translations' variance that a linear function of the sources explains, which
+    is 1 too where each colour becomes another one, as it may where nobody has shown a pair.
     """
     split, source = evaluation.held_out
     assert isinstance(evaluation.model, Translates)
     how = {"split": split, "seed": evaluation.seed}
     if isinstance(source, Unpaired):
         domains = {"x_to_y": source.first, "y_to_x": source.second}
-        return [correlation(evaluation, way, domains[way], how) for way in evaluation.model.directions]
+        ways = evaluation.model.directions
+        return [score for way in ways for score in correlations(evaluation, way, domains[way], how)]
     made, wanted = [], []
     for part in progress(torch.arange(len(source)).split(evaluation.batch_size), "colours"):
         batch = source.__getitems__(Chosen(-1, part))
@@ -64,7 +67,7 @@ def translated(evaluation: Evaluation, images: Tensor, direction: str) -> Tensor
     return model.translate(images.to(model.device), direction, evaluation.generator()).clamp(-1, 1).cpu().double()
 
 
-def correlation(evaluation: Evaluation, direction: str, domain: Source, how: dict[str, object]) -> Score:
+def correlations(evaluation: Evaluation, direction: str, domain: Source, how: dict[str, object]) -> list[Score]:
     before, after = [], []
     for part in progress(torch.arange(len(domain)).split(evaluation.batch_size), "colours"):
         images = images_of(domain, Chosen(-1, part))
@@ -73,10 +76,18 @@ def correlation(evaluation: Evaluation, direction: str, domain: Source, how: dic
     pairs = torch.stack([torch.cat(before), torch.cat(after)])
     centred = pairs - pairs.mean(1, keepdim=True)
     lengths = centred.norm(dim=1)
-    name, how = f"colour_correlation_{direction}", how | {"num_images": pairs.shape[1]}
+    names, how = (
+        [f"colour_{kind}_{direction}" for kind in ("correlation", "relation")],
+        how | {"num_images": pairs.shape[1]},
+    )
     if (lengths < SAME).any():
-        return Score(name, None, how | {"undefined": "all sources or all translations have one colour"})
-    return Score(name, (centred.prod(0).sum(0) / lengths.prod(0)).mean().item(), how)
+        undefined = how | {"undefined": "all sources or all translations have one colour"}
+        return [Score(name, None, undefined) for name in names]
+    alike = (centred.prod(0).sum(0) / lengths.prod(0)).mean().item()
+    sources, results = centred
+    left = results - sources @ torch.linalg.lstsq(sources, results).solution
+    explained = 1 - (left.square().sum() / results.square().sum()).item()
+    return [Score(names[0], alike, how), Score(names[1], explained, how)]
 
 
 def shares(images: Tensor) -> Tensor:

@@ -61,9 +61,10 @@ class CycleGAN(GenerativeModel):
     """Two generators that undo each other, each before a discriminator of the domain that it leads to.
 
     Args:
-        image_shape: ``(C, H, W)`` of both domains, sides multiples of 4 (paper: 3x256x256).
+        image_shape: ``(C, H, W)`` of both domains, sides multiples of ``2 ** num_downsamplings`` (paper: 3x256x256).
         width: channels of the first layers of all networks (paper: 64).
         num_blocks: residual blocks of each generator (paper: 9; 6 for 128x128 and less).
+        num_downsamplings: how often a generator halves the side before them (paper: 2).
         num_layers: of a discriminator that halve the side; with 3 it sees patches of 70x70 (paper: 3).
         cycle_weight: lambda of equation 3 (paper: 10).
         identity_weight: of keeping what is in the domain already, as a part of ``cycle_weight`` (paper: 0.5 for
@@ -78,7 +79,6 @@ class CycleGAN(GenerativeModel):
     batch_type = UnpairedImages
     saturates = False
     directions = ("x_to_y", "y_to_x")
-    stride = 4
     scale = 1
 
     def __init__(
@@ -86,6 +86,7 @@ class CycleGAN(GenerativeModel):
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         width: PositiveInt,
         num_blocks: PositiveInt,
+        num_downsamplings: NonNegativeInt,
         num_layers: PositiveInt,
         cycle_weight: NonNegativeFloat,
         identity_weight: NonNegativeFloat,
@@ -94,12 +95,13 @@ class CycleGAN(GenerativeModel):
     ) -> None:
         super().__init__()
         channels, height, side = image_shape
+        self.stride = 2**num_downsamplings
         if height % self.stride or side % self.stride:
             raise ValueError(f"image_shape={list(image_shape)}: sides must be multiples of {self.stride}")
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
-        self.x_to_y = ResidualGenerator(channels, channels, width, num_blocks).apply(initialize)
-        self.y_to_x = ResidualGenerator(channels, channels, width, num_blocks).apply(initialize)
+        self.x_to_y = ResidualGenerator(channels, channels, width, num_blocks, num_downsamplings).apply(initialize)
+        self.y_to_x = ResidualGenerator(channels, channels, width, num_blocks, num_downsamplings).apply(initialize)
         self.discriminator_x = PatchGAN(channels, width, num_layers, "instance").apply(initialize)
         self.discriminator_y = PatchGAN(channels, width, num_layers, "instance").apply(initialize)
         self.pool_x = ImagePool(pool_size, image_shape)

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import mse_loss
 
 from genlab.datasets.batches import Images
 from genlab.losses.fidelity import BORDER, signal_to_noise
@@ -28,26 +28,30 @@ class DnCNN(nn.Module):
 
     Args:
         channels: of the images, 1 or 3.
-        fold: side of the squares of pixels that are channels of one pixel to the convolutions, which so see further for
-            less, as in FFDNet (Zhang, Zuo & Zhang, 2018, arXiv:1710.04026, section III.B).
     """
 
-    def __init__(self, channels: int, width: int, depth: int, batch_norm: bool, fold: int) -> None:
+    def __init__(self, channels: int, width: int, depth: int, batch_norm: bool) -> None:
         super().__init__()
-        self.fold = fold
-        inputs = channels * fold**2
-        layers: list[nn.Module] = [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
         for _ in range(depth - 2):
             layers += [nn.Conv2d(width, width, 3, padding=1, bias=not batch_norm)]
             layers += [nn.BatchNorm2d(width)] if batch_norm else []
             layers += [nn.ReLU(inplace=True)]
-        self.noise = nn.Sequential(*layers, nn.Conv2d(width, inputs, 3, padding=1))
+        last = nn.Conv2d(width, channels, 3, padding=1)
+        self.noise = nn.Sequential(*layers, last).apply(initialize)
+        with torch.no_grad():
+            last.weight.mul_(0.1)  # else the network without batch norm predicts far too much noise at first
 
     def forward(self, images: Tensor) -> Tensor:
-        height, width = images.shape[2:]
-        whole = pad(images, [0, -width % self.fold, 0, -height % self.fold], mode="replicate")
-        noise = pixel_shuffle(self.noise(pixel_unshuffle(whole, self.fold)), self.fold)
-        return images - noise[:, :, :height, :width].float()
+        return images - self.noise(images).float()
+
+
+def initialize(module: nn.Module) -> None:
+    """As He et al., 2015, arXiv:1502.01852, whom the paper follows (section III.B)."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 class Denoiser(GenerativeModel):
@@ -58,7 +62,6 @@ class Denoiser(GenerativeModel):
         width: channels of all layers (paper: 64).
         depth: layers (paper: 17, and 20 for a range of levels).
         batch_norm: paper: True.
-        fold: side of the squares of pixels that the layers take for one pixel (paper: 1).
         noise_levels: standard deviations that are trained on, from and to, of grey levels from 0 to 255; drawn for each
             image (paper: 15, 25 or 50 alone, and 0 to 55).
         test_level: standard deviation that is removed in validation and evaluation (paper: 15, 25 and 50).
@@ -66,9 +69,7 @@ class Denoiser(GenerativeModel):
 
     Differs from the paper:
         - Weights do not decay (paper: by 1e-4), and the loss is the mean over pixels, not half of their sum.
-        - Weights begin as torch draws them, smaller than those of He et al., 2015, arXiv:1502.01852, with which the
-          network without batch norm predicts far too much noise at first, and has no living unit left when it predicts
-          none.
+        - The weights of the last layer begin ten times smaller.
     """
 
     batch_type = Images
@@ -83,7 +84,6 @@ class Denoiser(GenerativeModel):
         width: PositiveInt,
         depth: Annotated[int, Field(ge=2)],
         batch_norm: bool,
-        fold: PositiveInt,
         noise_levels: tuple[NonNegativeFloat, NonNegativeFloat],
         test_level: NonNegativeFloat,
         optimizer: OptimizerFactory,
@@ -93,7 +93,7 @@ class Denoiser(GenerativeModel):
             raise ValueError(f"noise_levels={list(noise_levels)}: expected the lower one first")
         self.noise_levels = noise_levels
         self.test_level = test_level
-        self.network = DnCNN(image_shape[0], width, depth, batch_norm, fold)
+        self.network = DnCNN(image_shape[0], width, depth, batch_norm)
         self.optimizer = optimizer
         self.to(memory_format=torch.channels_last)
 

@@ -17,7 +17,7 @@ from genlab.losses.fidelity import BORDER, signal_to_noise
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import initialize
 from genlab.networks.patchgan import PatchGAN
-from genlab.networks.unet import UNet, noise_of, of_each
+from genlab.networks.unet import UNet, Uniform, noise_of, of_each
 
 NUM_CHANCES = 5
 """Random numbers that say how much an image is spoilt: darkness, fading, blur, noise and blocks."""
@@ -79,6 +79,8 @@ class Enhancer(GenerativeModel):
         num_layers: of the discriminator that halve the side (pix2pix: 3).
         norm: by the statistics of each image, or none (pix2pix: of batches of one, which is the same).
         l1_weight: of the absolute error beside the adversarial loss (pix2pix: 100).
+        skip: what the U-Net's output is added to, nothing or the spoilt photograph, whose details then need not pass
+            through maps of half the side (pix2pix: none).
         max_darkness: values in [0, 1] are raised to at most the power of one plus this.
         max_fading: share by which contrast falls at most.
         max_blur: largest standard deviation of the Gaussian, in pixels.
@@ -103,6 +105,7 @@ class Enhancer(GenerativeModel):
         num_layers: PositiveInt,
         norm: Literal["instance", "none"],
         l1_weight: NonNegativeFloat,
+        skip: Literal["none", "input"],
         max_darkness: NonNegativeFloat,
         max_fading: Annotated[float, Field(ge=0, lt=1)],
         max_blur: Annotated[float, Field(ge=0, le=2)],
@@ -120,6 +123,7 @@ class Enhancer(GenerativeModel):
             )
         self.most = (max_darkness, max_fading, max_blur, max_noise, max_blocks)
         self.l1_weight = l1_weight
+        self.skip = skip
         self.generator = UNet(channels, channels, width, depth, norm).apply(initialize)
         self.discriminator = PatchGAN(2 * channels, width, num_layers, norm).apply(initialize)
         self.optimizer = optimizer
@@ -138,7 +142,7 @@ class Enhancer(GenerativeModel):
         target = batch.images
         chances, noise = self.draw(torch.rand, len(target), NUM_CHANCES), self.draw(torch.randn, *target.shape)
         source = self.spoilt(target, chances, noise)
-        fake = self.generator(source, lambda num_rows, *shape: self.draw(torch.rand, num_rows, *shape))
+        fake = self.mended(source, lambda num_rows, *shape: self.draw(torch.rand, num_rows, *shape))
 
         real_logits = self.discriminator(torch.cat([source, target], 1))
         fake_logits = self.discriminator(torch.cat([source, fake.detach()], 1))
@@ -148,7 +152,7 @@ class Enhancer(GenerativeModel):
 
         with self.constant(self.discriminator):
             g_loss = nonsaturating_generator_loss(self.discriminator(torch.cat([source, fake], 1)))
-            l1 = l1_loss(fake.float(), target)
+            l1 = l1_loss(fake, target)
             self.descend(generator_optimizer, g_loss + self.l1_weight * l1, "generator")
 
         self.report(discriminator=d_loss, generator=g_loss, l1=l1)
@@ -156,6 +160,11 @@ class Enhancer(GenerativeModel):
     def validation_step(self, batch: Images, batch_idx: int) -> None:
         psnr = signal_to_noise(self.translate(self.degrade(batch.images)), batch.images, BORDER)
         self.log("val/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True)
+
+    def mended(self, images: Tensor, uniform: Uniform) -> Tensor:
+        """What the generator makes of images ``(N, C, H, W)`` in [-1, 1]; with the skip it may leave that range."""
+        made = self.generator(images, uniform).float()
+        return made + images if self.skip == "input" else made
 
     def spoilt(self, images: Tensor, chances: Tensor, noise: Tensor) -> Tensor:
         """Images in [-1, 1] after all that spoils them.
@@ -184,4 +193,4 @@ class Enhancer(GenerativeModel):
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         """``(N, C, H, W)`` in [-1, 1], mended; sides are multiples of ``stride``."""
-        return self.generator(images, of_each(noise_of(len(images), generator))).float()
+        return self.mended(images, of_each(noise_of(len(images), generator))).clamp(-1, 1)

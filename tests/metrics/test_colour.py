@@ -92,10 +92,12 @@ def test_colours_of_both_directions_correlate_as_they_are_kept_or_exchanged(bags
     kept, turned, grey = (
         measured(model, bags_and_shoes) for model in (Recolours(), Recolours((1, 2, 0)), Recolours(grey=0.5))
     )
-    assert list(kept) == ["colour_correlation_x_to_y", "colour_correlation_y_to_x"]
+    kinds = ("correlation", "relation")
+    assert list(kept) == [f"colour_{kind}_{way}" for way in ("x_to_y", "y_to_x") for kind in kinds]
     assert all(score.value == pytest.approx(1) for score in kept.values())
     # Of hues all round the circle, two channels are opposed by half.
-    assert all(score.value == pytest.approx(-0.5, abs=0.1) for score in turned.values())
+    for name, score in turned.items():
+        assert score.value == pytest.approx(1 if name.startswith("colour_relation") else -0.5, abs=0.1)
     assert all(score.value is None for score in grey.values())
 
 

@@ -19,9 +19,9 @@ def adam(weights: Any, lr: float = 3e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=lr)
 
 
-def model(batch_norm: bool = False, levels: tuple[float, float] = (0, 50), fold: int = 1) -> Denoiser:
+def model(batch_norm: bool = False, levels: tuple[float, float] = (0, 50)) -> Denoiser:
     torch.manual_seed(0)
-    return Denoiser((1, 24, 24), 8, 4, batch_norm, fold, levels, 25, adam)
+    return Denoiser((1, 24, 24), 8, 4, batch_norm, levels, 25, adam)
 
 
 def discs(count: int) -> Tensor:
@@ -39,7 +39,7 @@ def test_the_well_known_number_of_parameters() -> None:
 
 
 def test_the_network_is_what_is_taken_away() -> None:
-    network = DnCNN(3, 4, 3, False, 1)
+    network = DnCNN(3, 4, 3, False)
     last = network.noise[-1]
     assert isinstance(last, nn.Conv2d)
     with torch.no_grad():
@@ -49,16 +49,15 @@ def test_the_network_is_what_is_taken_away() -> None:
     torch.testing.assert_close(network(images), images - 0.25)
 
 
-@pytest.mark.parametrize(("depth", "fold"), [(2, 1), (5, 1), (2, 2), (3, 3)])
-def test_each_layer_sees_as_many_pixels_further_as_are_folded(depth: int, fold: int) -> None:
+@pytest.mark.parametrize("depth", [2, 5])
+def test_each_layer_sees_one_pixel_further(depth: int) -> None:
     torch.manual_seed(0)
-    network = DnCNN(1, 16, depth, False, fold)
-    images = torch.randn(1, 1, 30, 30, requires_grad=True)
-    network(images)[0, 0, 12:15, 12:15].sum().backward()
+    network = DnCNN(1, 16, depth, False)
+    images = torch.randn(1, 1, 21, 21, requires_grad=True)
+    network(images)[0, 0, 10, 10].backward()
     assert images.grad is not None
-    rows = (images.grad != 0).any(3).nonzero()[:, 2]
-    first, last = 12 // fold * fold - depth * fold, (14 // fold + 1) * fold - 1 + depth * fold
-    assert (rows.min().item(), rows.max().item()) == (first, last)
+    seen = (images.grad != 0).nonzero()[:, 2:]
+    assert (seen - 10).abs().max() == depth
 
 
 def test_noise_has_the_level_in_grey_values_of_255() -> None:
@@ -81,9 +80,9 @@ def test_noise_of_training_is_of_any_level_between_the_two() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("batch_norm", "fold"), [(True, 1), (False, 1), (False, 4)])
-def test_it_takes_any_size_and_each_image_alone(batch_norm: bool, fold: int) -> None:
-    denoiser = model(batch_norm, fold=fold).eval()
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_it_takes_any_size_and_each_image_alone(batch_norm: bool) -> None:
+    denoiser = model(batch_norm).eval()
     assert isinstance(denoiser, Restores)
     images = torch.rand(3, 1, 17, 30, generator=torch.Generator().manual_seed(0)) * 2 - 1
     degraded = denoiser.degrade(images)

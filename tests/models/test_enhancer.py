@@ -12,6 +12,7 @@ from genlab.datasets.batches import LabelledImages
 from genlab.losses.fidelity import signal_to_noise
 from genlab.models.capabilities import Restores
 from genlab.models.enhancer import NUM_CHANCES, QUANTIZATION, Enhancer, blocked, blurred, faded
+from genlab.networks.unet import of_each
 
 MOST = {"max_darkness": 1.0, "max_fading": 0.5, "max_blur": 1.5, "max_noise": 15.0, "max_blocks": 1.0}
 
@@ -20,10 +21,10 @@ def adam(weights: Any, lr: float = 2e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=lr, betas=(0.5, 0.999))
 
 
-def model(**most: float) -> Enhancer:
+def model(skip: Any = "input", **most: float) -> Enhancer:
     torch.manual_seed(0)
     settings: dict[str, Any] = dict.fromkeys(MOST, 0.0) | most
-    return Enhancer((3, 16, 16), 8, 2, 1, "instance", 100.0, **settings, optimizer=adam)
+    return Enhancer((3, 16, 16), 8, 2, 1, "instance", 100.0, skip, **settings, optimizer=adam)
 
 
 def images(count: int = 2, height: int = 16, width: int = 16) -> Tensor:
@@ -114,6 +115,13 @@ def test_it_mends_any_size_that_is_a_multiple_of_its_stride() -> None:
     assert torch.equal(enhancer.baseline(spoilt), spoilt)
 
 
+@torch.no_grad()
+def test_with_the_skip_the_network_is_what_differs_from_the_spoilt_image() -> None:
+    uniform = of_each([torch.Generator()])
+    plain, skipping = (model(skip).mended(images(1), uniform) for skip in ("none", "input"))
+    torch.testing.assert_close(skipping - plain, images(1))
+
+
 def test_both_networks_take_a_step_with_each_batch() -> None:
     enhancer, reported = alone(model(**MOST))
     before = weights(enhancer.generator), weights(enhancer.discriminator)
@@ -137,4 +145,4 @@ def test_it_learns_to_brighten() -> None:
 
 def test_sides_that_are_no_multiples_of_the_stride_are_refused() -> None:
     with pytest.raises(ValueError, match=r"image_shape=\[3, 18, 16\]: sides must be multiples of 4, as depth=2"):
-        Enhancer((3, 18, 16), 8, 2, 1, "none", 100.0, **MOST, optimizer=adam)
+        Enhancer((3, 18, 16), 8, 2, 1, "none", 100.0, "none", **MOST, optimizer=adam)
