@@ -31,6 +31,7 @@ from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
 from genlab.config.devices import cpu_bf16
+from genlab.config.targets import resolve_target
 from genlab.datasets.base import Dataset
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
@@ -259,6 +260,16 @@ def fit(
         conclude(run, config, board, metrics, trainer.global_step, grids[0].last_picture if grids else None)
 
 
+def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
+    """What a model is for, and the command."""
+    model = resolve_target(config["model"]["_target_"], "model")
+    if hasattr(model, "blend"):
+        return "blend", f"genlab apply {folder} source=FILE destination=FILE mask=FILE"
+    if hasattr(model, "translate") and not hasattr(model, "sample"):
+        return "translate", f"genlab apply {folder} input=FILE_OR_FOLDER"
+    return "sample", f"genlab sample {folder}"
+
+
 def conclude(
     run: Run, config: dict[str, Any], board: Board, metrics: dict[str, float], step: int, picture: Path | None
 ) -> None:
@@ -282,7 +293,7 @@ def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
     for what, command in (
         ("go on", f"genlab resume {folder} trainer.max_epochs={max(2 * config['trainer']['max_epochs'], 1)}"),
-        ("sample", f"genlab sample {folder}"),
+        use_of(config, folder),
         ("evaluate", f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),
     ):

@@ -153,11 +153,10 @@ def main() -> None:
     console = Console(width=140)
     if cpu_bf16():
         words = WORDS["cyclegan 64, batch 8"]
-        exact, fast = losses_after(*words), losses_after(*words, "precision=bf16-mixed")
+        exact, coarse = losses_after(*words), losses_after(*words, "precision=bf16-mixed")
         for name, value in exact.items():
-            console.print(
-                f"{name} after {BF16_STEPS} steps: {value:.4f} in float32, {fast[name] / value - 1:+.1%} in bf16"
-            )
+            change = coarse[name] / value - 1
+            console.print(f"{name} after {BF16_STEPS} steps: {value:.4f} in float32, {change:+.1%} in bf16")
     console.print(table)
     console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
 

@@ -13,7 +13,10 @@ from genlab.config.places import GROUPS, commands, config_dir, options
 from genlab.config.yaml_files import check_files, keys_of
 from genlab.errors import UsageError
 
-GIVEN = {"image_folder": ["dataset.path=FOLDER"], "vector_file": ["dataset.path=FILE"]}
+GIVEN = {
+    **dict.fromkeys(("image_folder", "paired_folder", "unpaired_folder"), ["dataset.path=FOLDER"]),
+    "vector_file": ["dataset.path=FILE"],
+}
 """What a data set of the user's own needs besides its name."""
 
 RECIPES = [(group, name) for group in ("model", "experiment") for name in options(group)]

@@ -1,7 +1,5 @@
 """A folder of the user's own images, flat or with a sub-folder for each class."""
 
-import hashlib
-import os
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,12 +12,10 @@ from torch import Tensor
 from genlab.datasets.base import Dataset, check_labels, held_out
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.images import ImagesInMemory, check_channels
-from genlab.datasets.layout import find_images
+from genlab.datasets.layout import files_digest, find_images
 from genlab.datasets.loader import Source
 from genlab.datasets.pictures import PictureFiles, PicturesInStream, bad_files, read_all
 from genlab.errors import DataError, UsageError
-
-EDGE_BYTES = 4096
 
 LEFT_OUT = "are left out"
 
@@ -142,19 +138,5 @@ class ImageFolder(Dataset):
         return self.bad
 
     def digest(self) -> str:
-        """Covers names, lengths, and the first and last 4 kB of each file that is used, not its date.
-
-        So a copy on another disk is the same data. An edit amid an uncompressed file that keeps its length is missed.
-        """
-        total = hashlib.sha256()
-        for name in self.files:
-            try:
-                with (self.folder / name).open("rb") as file:
-                    length = file.seek(0, os.SEEK_END)
-                    total.update(f"{name}\0{length}\0".encode(errors="surrogateescape"))
-                    for place in (0, max(0, length - EDGE_BYTES)):
-                        file.seek(place)
-                        total.update(file.read(EDGE_BYTES))
-            except OSError as error:
-                raise DataError(f"{self.folder / name} cannot be read ({error.strerror})") from error
-        return total.hexdigest()
+        """See ``files_digest``; of each file that is used."""
+        return files_digest(self.folder, self.files)

@@ -14,8 +14,9 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from genlab.datasets.base import Dataset, held_out
 from genlab.datasets.batches import PairedImages, UnpairedImages
 from genlab.datasets.images import check_channels
+from genlab.datasets.layout import files_digest
 from genlab.datasets.loader import Source, mixed_seed
-from genlab.datasets.pair_layouts import PairLayout, files_digest, find_domains, find_pairs
+from genlab.datasets.pair_layouts import PairLayout, find_domains, find_pairs
 from genlab.datasets.pairs import Paired, Unpaired
 from genlab.datasets.pictures import (
     BadPictureError,

@@ -1,7 +1,5 @@
 """Which pictures of a folder are pairs, or of which of two domains, and how it is drawn when it is otherwise."""
 
-import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,8 +33,6 @@ PARTS = {"train": "train", "validation": "val", "test": "test"}
 """What genlab calls the parts of a data set, and their folders."""
 
 MOST_LISTED = 10
-
-EDGE_BYTES = 4096
 
 Parts = dict[str, tuple[list[str], list[str]]]
 
@@ -222,22 +218,3 @@ def _both(folder: Path, where: Path, below: Iterable[str], expected: str) -> Non
 
 def _wrong(folder: Path, what: str, expected: str) -> DataError:
     return DataError(f"{folder} {what}\n{expected}\nfound\n{draw(folder)}\nset it with dataset.path=FOLDER")
-
-
-def files_digest(folder: Path, files: list[str]) -> str:
-    """SHA-256 over names, lengths, and the first and last 4 kB of each file, not its date.
-
-    So a copy on another disk is the same data. An edit amid an uncompressed file that keeps its length is missed.
-    """
-    total = hashlib.sha256()
-    for name in files:
-        try:
-            with (folder / name).open("rb") as file:
-                length = file.seek(0, os.SEEK_END)
-                total.update(f"{name}\0{length}\0".encode(errors="surrogateescape"))
-                for place in (0, max(0, length - EDGE_BYTES)):
-                    file.seek(place)
-                    total.update(file.read(EDGE_BYTES))
-        except OSError as error:
-            raise DataError(f"{folder / name} cannot be read ({error.strerror})") from error
-    return total.hexdigest()

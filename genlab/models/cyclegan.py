@@ -107,7 +107,6 @@ class CycleGAN(GenerativeModel):
         self.pool_x = ImagePool(pool_size, image_shape)
         self.pool_y = ImagePool(pool_size, image_shape)
         self.optimizer = optimizer
-        self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         generators = nn.ModuleList([self.x_to_y, self.y_to_x])

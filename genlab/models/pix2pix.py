@@ -65,7 +65,6 @@ class Pix2Pix(GenerativeModel):
         self.generator = UNet(channels, channels, width, depth, norm).apply(initialize)
         self.discriminator = PatchGAN(2 * channels, width, num_layers, norm).apply(initialize)
         self.optimizer = optimizer
-        self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [self.optimizer(self.generator.parameters()), self.optimizer(self.discriminator.parameters())]

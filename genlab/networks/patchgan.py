@@ -19,7 +19,16 @@ def norms(norm: Norm, channels: int) -> list[nn.Module]:
     """
     if norm == "batch":
         return [nn.BatchNorm2d(channels, track_running_stats=False)]
-    return [nn.InstanceNorm2d(channels)] if norm == "instance" else []
+    return [instance_norm(channels)] if norm == "instance" else []
+
+
+def instance_norm(channels: int) -> nn.GroupNorm:
+    """Every channel of every image brought to mean 0 and variance 1, without weights.
+
+    As groups of one channel it takes a third of the time of ``nn.InstanceNorm2d``, which copies its input, on maps that
+    lie channel after channel; so networks with it are left in that memory format.
+    """
+    return nn.GroupNorm(channels, channels, affine=False)
 
 
 class PatchGAN(nn.Module):

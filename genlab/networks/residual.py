@@ -6,6 +6,8 @@ arXiv:1603.08155, supplement, as changed by Zhu et al., 2017, arXiv:1703.10593, 
 
 from torch import Tensor, nn
 
+from genlab.networks.patchgan import instance_norm
+
 
 class ResidualBlock(nn.Module):
     """Two convolutions beside the identity, with reflected borders and instance norm.
@@ -17,10 +19,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            nn.InstanceNorm2d(channels),
+            instance_norm(channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            nn.InstanceNorm2d(channels),
+            instance_norm(channels),
         )
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -43,13 +45,13 @@ class ResidualGenerator(nn.Sequential):
     ) -> None:
         channels = [width * 2**level for level in range(num_downsamplings + 1)]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect")]
-        layers += [nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
+        layers += [instance_norm(width), nn.ReLU(inplace=True)]
         for narrow in channels[:-1]:
             layers += [nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1)]
-            layers += [nn.InstanceNorm2d(2 * narrow), nn.ReLU(inplace=True)]
+            layers += [instance_norm(2 * narrow), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(channels[-1]) for _ in range(num_blocks)]
         for narrow in reversed(channels[:-1]):
             layers += [nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1)]
-            layers += [nn.InstanceNorm2d(narrow), nn.ReLU(inplace=True)]
+            layers += [instance_norm(narrow), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         super().__init__(*layers)
