@@ -14,7 +14,7 @@ from genlab.config.yaml_files import check_files, keys_of
 from genlab.errors import UsageError
 
 GIVEN = {
-    **dict.fromkeys(("image_folder", "paired_folder", "unpaired_folder"), ["dataset.path=FOLDER"]),
+    **{name: ["dataset.path=FOLDER"] for name in ("image_folder", "paired_folder", "unpaired_folder")},
     "vector_file": ["dataset.path=FILE"],
 }
 """What a data set of the user's own needs besides its name."""

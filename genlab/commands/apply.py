@@ -11,7 +11,7 @@ from genlab.errors import UsageError
 from genlab.run import LoadedRun, WeightsChoice
 
 if TYPE_CHECKING:
-    from genlab.results import Applied
+    from genlab.applied.results import Applied
 
 Kind = Literal["translations", "blends", "anomalies", "edits", "completions", "projection"]
 
@@ -98,12 +98,12 @@ def main(
     """
     import torch
 
-    from genlab.applied import Settings, apply
+    from genlab.applied.inputs import images_at, some_unusable
+    from genlab.applied.kinds import Settings, apply
+    from genlab.applied.translations import Translation, blend, translate
     from genlab.config.devices import check_devices
-    from genlab.inputs import images_at, some_unusable
     from genlab.run import load_model
     from genlab.training import choose_device, resolve_threads
-    from genlab.translated import Translation, blend, translate
 
     loaded, where = load_model(run, checkpoint, weights), choose_device(device)
     model: Any = loaded.model.to(where)

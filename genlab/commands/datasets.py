@@ -27,8 +27,8 @@ def main(
 
     Args:
         dataset: the one to check or to export.
-        output: the folder that ``export`` makes: ``output/<field of the batch>/0000.png`` and on of held-out items, with
-            the same number what stands in one place.
+        output: the folder that ``export`` makes, of held-out items: ``output/<field of the batch>/0000.png`` and on,
+            with one number for what is in one place.
         num_items: at most so many are exported.
         seed: what ``dataset`` follows.
         json: prints a list of ``{"name", "summary", "batch", "data_shape"}``, or

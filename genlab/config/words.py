@@ -12,7 +12,19 @@ _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:-]+)(?P<equals>=)?(?
 QUOTING = "quote it twice, once for the shell and once for genlab: \"key='a, b'\"; a list is key=[1,2]"
 
 
-PATHS = ("run", "run_dir", "output", "input", "source", "destination", "root", "dataset.path", "features", "mask", "text")
+PATHS = (
+    "run",
+    "run_dir",
+    "output",
+    "input",
+    "source",
+    "destination",
+    "root",
+    "dataset.path",
+    "features",
+    "mask",
+    "text",
+)
 """Keys whose values are text, even if they look like a number or a list."""
 
 

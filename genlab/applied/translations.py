@@ -16,15 +16,15 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from genlab.applied.inputs import Inputs, none_usable
+from genlab.applied.photographs import Head, Photograph, encode, probe, quantized, read_photograph, reworked, whole
+from genlab.applied.results import Applied, places_of
+from genlab.applied.sheets import Pairs, Sheet
+from genlab.applied.tiling import in_bands, tile_count
 from genlab.datasets.images import centred
 from genlab.datasets.layout import nearest_folder
 from genlab.datasets.pictures import BadPictureError, PictureFiles, read_all
 from genlab.errors import DataError
-from genlab.inputs import Inputs, none_usable
-from genlab.photographs import Head, Photograph, encode, probe, quantized, read_photograph, reworked, whole
-from genlab.results import Applied, places_of
-from genlab.sheets import Pairs, Sheet
-from genlab.tiling import in_bands, tile_count
 
 THREADS = 2
 """That read and write files while the network computes."""

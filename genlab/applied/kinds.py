@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torchvision.utils import save_image
 
+from genlab.applied.inputs import Inputs, missing_at, read
+from genlab.applied.results import Applied, check_folder
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import UsageError
-from genlab.inputs import Inputs, missing_at, read
 from genlab.metrics.evaluation import progress
 from genlab.projection import project
-from genlab.results import Applied, check_folder
 
 WRITTEN = (
     *("scores.csv", "edits.csv", "completions.npz", "latents.npz"),

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from genlab.applied.inputs import STDIN, Inputs
+from genlab.applied.photographs import SUFFIXES, Head, whole, written_suffix
+from genlab.applied.sheets import Sheet
 from genlab.errors import RunError, UsageError
-from genlab.inputs import STDIN, Inputs
-from genlab.photographs import SUFFIXES, Head, whole, written_suffix
-from genlab.sheets import Sheet
 
 KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
 """By one of these an earlier output is known, which may be replaced."""

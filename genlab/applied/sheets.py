@@ -9,7 +9,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw
 
-from genlab.photographs import Photograph, picture, whole
+from genlab.applied.photographs import Photograph, picture, whole
 
 Sheet = Literal["html", "png"]
 

@@ -7,8 +7,18 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from genlab.applied.photographs import (
+    Head,
+    encode,
+    picture,
+    probe,
+    quantized,
+    read_photograph,
+    reworked,
+    whole,
+    written_suffix,
+)
 from genlab.datasets.pictures import BadPictureError, PictureFiles
-from genlab.photographs import Head, encode, picture, probe, quantized, read_photograph, reworked, whole, written_suffix
 
 ORIENTATION, MAKER = 0x0112, 0x010F
 

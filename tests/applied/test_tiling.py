@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlab.tiling import in_bands, tile_count, windows
+from genlab.applied.tiling import in_bands, tile_count, windows
 
 CONVOLUTIONS = nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.ReLU(), nn.Conv2d(4, 2, 5, padding=2)).double()
 """Sees 4 pixels to each side."""

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from genlab.applied.inputs import Inputs, images_at
+from genlab.applied.photographs import Head
+from genlab.applied.results import Applied, places_of, result_names
+from genlab.applied.translations import Translation, blend, heads_of, translate
 from genlab.errors import DataError, RunError, UsageError
-from genlab.inputs import Inputs, images_at
-from genlab.photographs import Head
-from genlab.results import Applied, places_of, result_names
-from genlab.translated import Translation, blend, heads_of, translate
 
 
 class Fake:

@@ -1,0 +1,1 @@
+"""What ``genlab apply`` does: files in, files out, and each kind of what a model can do with them."""
