@@ -1,21 +1,12 @@
 """How near what fills a hole comes to what was there."""
 
-from typing import Protocol, runtime_checkable
-
 import torch
 from torch import Tensor
 
 from genlab.losses.fidelity import hole_signal_to_noise
 from genlab.metrics.evaluation import Evaluation, Score, holds_images
 from genlab.metrics.restoration import with_baseline
-from genlab.models.capabilities import Restores
-
-
-@runtime_checkable
-class FillsHoles(Restores, Protocol):
-    """Restores images with holes, and tells where in them these are, ``(N, 1, H, W)`` bool."""
-
-    def hole(self, degraded: Tensor) -> Tensor: ...
+from genlab.models.capabilities import FillsHoles
 
 
 def unfit(evaluation: Evaluation) -> str | None:
@@ -35,5 +26,11 @@ def measure(evaluation: Evaluation) -> list[Score]:
         hole = model.hole(degraded)
         found.append(hole_signal_to_noise(model.translate(degraded), images, hole))
         baseline.append(hole_signal_to_noise(model.baseline(degraded), images, hole))
-    how = {"unit": "dB", "split": evaluation.held_out[0], "num_images": len(items), "seed": evaluation.seed}
+    how = {
+        "unit": "dB",
+        "degradation": model.degradation,
+        "split": evaluation.held_out[0],
+        "num_images": len(items),
+        "seed": evaluation.seed,
+    }
     return [with_baseline("hole_psnr", torch.cat(found), torch.cat(baseline), how)]

@@ -50,7 +50,12 @@ def measure(evaluation: Evaluation) -> list[Score]:
             }
             for name, values in scores.items():
                 found.setdefault(kind + name, []).append(values)
-    how: dict[str, Any] = {"split": evaluation.held_out[0], "num_images": len(items), "seed": evaluation.seed}
+    how: dict[str, Any] = {
+        "degradation": model.degradation,
+        "split": evaluation.held_out[0],
+        "num_images": len(items),
+        "seed": evaluation.seed,
+    }
     return [
         with_baseline(name, torch.cat(found[name]), torch.cat(found[f"baseline {name}"]), how | about)
         for name, about in (

@@ -254,11 +254,24 @@ class Translates(Protocol):
 
 @runtime_checkable
 class Restores(Translates, Protocol):
-    """Is trained to undo ``degrade`` of images in [-1, 1]; ``baseline`` is the answer without learning."""
+    """Is trained to undo ``degrade`` of images in [-1, 1], which ``degradation`` says in words.
+
+    ``baseline`` is the answer without learning.
+    """
+
+    @property
+    def degradation(self) -> str: ...
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
 
     def baseline(self, degraded: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class FillsHoles(Restores, Protocol):
+    """Restores images with holes, and tells where in them these are, ``(N, 1, H, W)`` bool."""
+
+    def hole(self, degraded: Tensor) -> Tensor: ...
 
 
 @runtime_checkable

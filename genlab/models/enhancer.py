@@ -127,7 +127,6 @@ class Enhancer(GenerativeModel):
         self.generator = UNet(channels, channels, width, depth, norm).apply(initialize)
         self.discriminator = PatchGAN(2 * channels, width, num_layers, norm).apply(initialize)
         self.optimizer = optimizer
-        self.to(memory_format=torch.channels_last)
 
     @property
     def degradation(self) -> str:

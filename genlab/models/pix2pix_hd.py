@@ -17,7 +17,7 @@ from genlab.datasets.loader import Chosen
 from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss, precise
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
 from genlab.networks.dcgan import initialize
-from genlab.networks.patchgan import PatchGAN
+from genlab.networks.patchgan import PatchGAN, instance_norm
 from genlab.networks.regions import boundaries, places_of, region_means, regions_of
 from genlab.networks.residual import ResidualBlock, ResidualGenerator
 from genlab.networks.vgg import VGGFeatures, best_features
@@ -125,7 +125,6 @@ class Pix2PixHD(GenerativeModel):
         self.register_buffer("colours", levels / 127.5 - 1, persistent=False)
         self.optimizer = optimizer
         self.apply(initialize)
-        self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         makers = nn.ModuleList([self.generator, self.encoder] if self.feature_dim else [self.generator])
@@ -255,16 +254,16 @@ class CoarseToFine(nn.Module):
         self.coarse = nn.Sequential(*list(whole)[:-2])  # all but what makes an image of its maps
         self.down = nn.Sequential(
             nn.Conv2d(in_channels, narrow, 7, padding=3, padding_mode="reflect"),
-            nn.InstanceNorm2d(narrow),
+            instance_norm(narrow),
             nn.ReLU(inplace=True),
             nn.Conv2d(narrow, width, 3, stride=2, padding=1),
-            nn.InstanceNorm2d(width),
+            instance_norm(width),
             nn.ReLU(inplace=True),
         )
         self.up = nn.Sequential(
             *(ResidualBlock(width) for _ in range(enhancer_blocks)),
             nn.ConvTranspose2d(width, narrow, 3, stride=2, padding=1, output_padding=1),
-            nn.InstanceNorm2d(narrow),
+            instance_norm(narrow),
             nn.ReLU(inplace=True),
             nn.Conv2d(narrow, out_channels, 7, padding=3, padding_mode="reflect"),
             nn.Tanh(),

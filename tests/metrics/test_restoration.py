@@ -25,6 +25,7 @@ class Brightens(GenerativeModel):
     directions = ("x_to_y",)
     scale = 1
     stride = 4
+    degradation = "darker by 0.4"
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return images - 0.4
