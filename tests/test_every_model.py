@@ -9,6 +9,7 @@ import inspect
 import multiprocessing
 import os
 import socket
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +189,7 @@ def test_two_translations_are_equal_whatever_the_batch(uninterrupted: tuple[Path
 
 
 def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do(model_name: str, model_class: Any) -> None:
-    fits = {}
-    for path in sorted((config_dir() / "dataset").glob("*.yaml")):
-        composed = compose("train", [f"model={model_name}", f"dataset={path.stem}"])
-        target = importlib.import_module(composed.config["dataset"]["_target_"].rsplit(".", 1)[0])
-        dataset_class = getattr(target, composed.config["dataset"]["_target_"].rsplit(".", 1)[1])
-        fits[path.stem] = issubclass(dataset_class.batch_type, model_class.batch_type)
+    fits = {name: issubclass(kind, model_class.batch_type) for name, kind in batch_types().items()}
     assert any(fits.values())
     for name in [name for name, does_fit in fits.items() if not does_fit][:2]:
         with pytest.raises(UsageError, match=next(fitting for fitting, does_fit in fits.items() if does_fit)):
@@ -251,6 +247,16 @@ def test_two_processes_train_as_one(model_name: str, tmp_path: Path) -> None:
         both, other = weights[0][name], weights[1][name]
         assert torch.equal(both, other), name
         torch.testing.assert_close(both, alone, rtol=1e-6, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@cache
+def batch_types() -> dict[str, Any]:
+    """What each data set gives."""
+    found = {}
+    for path in sorted((config_dir() / "dataset").glob("*.yaml")):
+        module, name = yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"].rsplit(".", 1)
+        found[path.stem] = getattr(importlib.import_module(module), name).batch_type
+    return found
 
 
 def train_as_rank(rank: int, port: int, folder: Path, config: dict[str, Any]) -> None:
