@@ -180,7 +180,7 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
     devices = config["accelerator"]["devices"]
     processes = devices * config["accelerator"]["num_nodes"] if isinstance(devices, int) else 1
     has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
-    if has_batch_norm and dataset.smallest_batch(processes) == 1:
+    if has_batch_norm and 0 < dataset.smallest_batch(processes) < model.least_batch:
         raise UsageError(
             f"{dataset.sizes()['train']} training items in batches of {dataset.batch_size} leave a last batch of one, "
             f"which the batch norm of {type(model).__name__} cannot normalize\n"

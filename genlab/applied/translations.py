@@ -25,6 +25,7 @@ from genlab.datasets.images import centred
 from genlab.datasets.layout import nearest_folder
 from genlab.datasets.pictures import BadPictureError, PictureFiles, read_all
 from genlab.errors import DataError
+from genlab.models.capabilities import FillsHoles
 
 THREADS = 2
 """That read and write files while the network computes."""
@@ -69,12 +70,15 @@ class Translation:
 
     def grown(self, side: int) -> int:
         """The side that an image gets, a multiple of the model's stride."""
-        return -(-max(side, LEAST_SIDE) // self.model.stride) * self.model.stride
+        stride = self.model.stride
+        return -(-max(side, LEAST_SIDE, 2 * stride) // stride) * stride  # two pixels at least, which can be reflected
 
     def tiles(self, size: tuple[int, int]) -> int:
-        """That an image of this size is cut into."""
-        stride, (width, height) = self.model.stride, map(self.grown, size)
-        return 1 if self.tile is None else tile_count(height, width, self.tile, stride)
+        """That an image of this size is cut into; one if there is a hole in it, which all around it has to fill."""
+        if self.tile is None or isinstance(self.model, FillsHoles):
+            return 1
+        width, height = map(self.grown, size)
+        return tile_count(height, width, self.tile, self.model.stride)
 
     def __call__(self, pixels: np.ndarray, count: Callable[[int], None] | None = None) -> np.ndarray:
         """Borders are reflected up to a multiple of the stride, and cut off again.
@@ -109,7 +113,7 @@ class Translation:
 
     def translate(self, images: Tensor) -> Tensor:
         """uint8 -> float in [-1, 1]."""
-        given = centred(images.to(self.model.device)).contiguous(memory_format=torch.channels_last)
+        given = centred(images.to(self.model.device))
         with torch.autocast(given.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
             return self.model.translate(given, self.direction)
 

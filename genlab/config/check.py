@@ -177,7 +177,8 @@ class Check:
 
     def trial(self) -> None:
         """What only the constructors know: each is called, the model's without memory for its weights."""
-        for key in ("dataset", "callbacks", "model"):
+        reads_data = self.composed.command != "show"
+        for key in ("dataset", "callbacks", "model") if reads_data else ("model",):
             nodes = self.config.get(key) or {}
             named = {f"callbacks.{name}": node for name, node in nodes.items()} if key == "callbacks" else {key: nodes}
             for name, node in named.items():

@@ -44,7 +44,8 @@ class Item:
         files: by view, their names in the pack.
         group: near copies of each other have the same and are never in two splits.
         left, top: where a map's tile begins on the whole map; 0 elsewhere.
-        domain: the one view, 0 or 1, in which a model that must see no pairs may see it; None where nobody has said.
+        domain: the one view, 0 or 1, in which a model that must see no pairs may see it and its near copies; None where
+            nobody has said.
     """
 
     files: dict[str, str]
@@ -62,6 +63,7 @@ class Item:
 def items_of(pack: Pack, entries: list[dict[str, Any]]) -> list[Item]:
     """The entries of a pack's own index in one form, without training items that look like one of the test."""
     items: list[Item] = []
+    domains: dict[str, int] = {}  # of each group, the domain of its first item
     for entry in entries:
         split, left, top, domain = entry["split"], 0, 0, None
         if pack == "garments":
@@ -73,13 +75,14 @@ def items_of(pack: Pack, entries: list[dict[str, Any]]) -> list[Item]:
             ]
             continue
         name = entry["id"] if pack == "maps" else entry["code"]
+        group = name if pack == "maps" else role(name.lower())
         if pack == "maps":
             left, top = int(name[1:5]), int(name[7:11])
             domain = sum(left > band for band in TEST_BANDS) % 2
         elif pack == "emoji_styles":
-            domain = VIEWS[pack].index(entry["unpaired"])
+            domain = domains.setdefault(group, VIEWS[pack].index(entry["unpaired"]))
         files = {view: f"{view}/{name}.{'png' if view == 'black' else 'webp'}" for view in VIEWS[pack]}
-        items.append(Item(files, split, name if pack == "maps" else role(name.lower()), left, top, domain))
+        items.append(Item(files, split, group, left, top, domain))
     tests = {item.group for item in items if item.split == "test"}
     return [item for item in items if item.split == "test" or item.group not in tests]
 
@@ -178,8 +181,9 @@ class PairedPack(_PackInMemory):
 class UnpairedPack(_PackInMemory):
     """Two domains of which training never has both views of one thing; test items in one place are counterparts.
 
-    Emoji are in one domain each. Of maps, the training tiles lie in four ranges of longitude between the bands of the
-    test; the first and third have the first view, the second and fourth the second, so that no pixel is in both.
+    Emoji are in one domain each, with all their genders. Of maps, the training tiles lie in four ranges of longitude
+    between the bands of the test; the first and third have the first view, the second and fourth the second, so that no
+    pixel is in both.
 
     Args:
         file, views, data_shape: as of ``PairedPack``.

@@ -11,7 +11,10 @@ from genlab.networks.vgg import VGGFeatures, best_features
 Content = Literal["mse", "vgg22", "vgg54"]
 
 RESCALING = 1 / 12.75
-"""Of features, which brings their squared differences to the size of those of pixels (Ledig et al., section 3.2)."""
+"""Of features: brings squared differences of VGG19's to the size of those of pixels (Ledig et al., section 3.2).
+
+Those of the embedded network are larger: at relu2_2 still some 130 times those of pixels.
+"""
 
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 """That the perceptual distance compares: of each block that both networks have."""

@@ -7,6 +7,7 @@ arXiv:1703.10593, equation 2.
 import torch
 
 from genlab.datasets.loader import Chosen
+from genlab.datasets.pairs import images_of
 from genlab.metrics import translation_distance
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, progress
 from genlab.models.capabilities import Translates
@@ -25,15 +26,14 @@ def unfit(evaluation: Evaluation) -> str | None:
 
 def measure(evaluation: Evaluation) -> list[Score]:
     """``cycle_error_x`` and ``…_y``: mean absolute error of pixels in [-1, 1] over all held-out images of a domain."""
-    model, (split, held) = evaluation.model, evaluation.held_out
+    model, scores = evaluation.model, []
     assert isinstance(model, Translates)
-    items, fields = evaluation.items(), translation_distance.SETS[evaluation.dataset.batch_type]
-    errors: dict[str, list[torch.Tensor]] = {"x_to_y": [], "y_to_x": []}
-    for part in progress(items.split(evaluation.batch_size), "there and back"):
-        batch = held.__getitems__(Chosen(-1, part))
-        for field, (there, back) in zip(fields, BACK.items(), strict=True):
-            images = getattr(batch, field).to(model.device)
+    for (there, back), domain in zip(BACK.items(), translation_distance.domains(evaluation), strict=True):
+        errors = []
+        for part in progress(torch.arange(len(domain)).split(evaluation.batch_size), "there and back"):
+            images = images_of(domain, Chosen(-1, part)).to(model.device)
             again = model.translate(model.translate(images, there), back)
-            errors[there].append((again.float() - images).abs().flatten(1).mean(1).cpu())
-    how = {"split": split, "num_images": len(items)}
-    return [mean_score(f"cycle_error_{there[0]}", torch.cat(values), how) for there, values in errors.items()]
+            errors.append((again.float() - images).abs().flatten(1).mean(1).cpu())
+        how = {"split": evaluation.held_out[0], "num_images": len(domain)}
+        scores.append(mean_score(f"cycle_error_{there[0]}", torch.cat(errors), how))
+    return scores

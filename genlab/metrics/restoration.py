@@ -4,22 +4,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
-from genlab.losses.fidelity import BORDER, brightness, signal_to_noise
-from genlab.losses.perceptual import perceptual_distance
-from genlab.metrics.evaluation import Evaluation, Score, holds_images, mean_score
-from genlab.models.capabilities import Restores
+from genlab.losses.fidelity import BORDER, WINDOW, brightness, signal_to_noise, structural_similarity
+from genlab.losses.perceptual import ContentLoss, perceptual_distance
+from genlab.metrics.evaluation import Evaluation, Score, holds_images
+from genlab.models.capabilities import FillsHoles, Restores
 from genlab.networks.vgg import best_features
-
-WINDOW = 11
-"""Pixels on a side of the Gaussian window of SSIM."""
 
 
 def unfit(evaluation: Evaluation) -> str | None:
     model, dataset = evaluation.model, evaluation.dataset
     if not isinstance(model, Restores):
         return f"{evaluation.model_name} restores nothing"
+    if isinstance(model, FillsHoles):
+        return f"{evaluation.model_name} copies what is not in a hole; hole_psnr is of the rest"
     if not holds_images(dataset):
         return f"'{dataset.name}' holds no single images"
     least = WINDOW + 2 * BORDER
@@ -32,7 +30,8 @@ def measure(evaluation: Evaluation) -> list[Score]:
     """Three scores of held-out images that the model degrades and restores, each with that of ``baseline`` beside it.
 
     ``psnr`` and ``ssim`` are of the brightness without a border of 4 pixels, as papers on super-resolution have it;
-    ``perceptual_distance_<network>`` is of all.
+    ``perceptual_distance_<network>`` is of all. It is no independent judge of a model that was trained to be near the
+    originals in features of the same network, which ``content_loss`` then says.
     """
     model, generator = evaluation.model, evaluation.generator()
     assert isinstance(model, Restores)
@@ -45,7 +44,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
         for kind, made in (("", model.translate(degraded)), ("baseline ", model.baseline(degraded))):
             scores = {
                 "psnr": signal_to_noise(made, truth, BORDER),
-                "ssim": similarity(made, truth),
+                "ssim": structural_similarity(brightness(made, BORDER), brightness(truth, BORDER)),
                 f"perceptual_distance_{network.name}": perceptual_distance(network, made, truth),
             }
             for name, values in scores.items():
@@ -56,38 +55,33 @@ def measure(evaluation: Evaluation) -> list[Score]:
         "num_images": len(items),
         "seed": evaluation.seed,
     }
+    about_network = {"network": network.name}
+    if isinstance(content := getattr(model, "content", None), ContentLoss):
+        is_same = content.network is not None and content.network.name == network.name
+        about_network["content_loss"] = content.name + (", the same network" if is_same else "")
     return [
-        with_baseline(name, torch.cat(found[name]), torch.cat(found[f"baseline {name}"]), how | about)
+        beside(name, torch.cat(found[name]), {"baseline": torch.cat(found[f"baseline {name}"])}, how | about)
         for name, about in (
             ("psnr", {"unit": "dB", "channel": "Y", "border": BORDER}),
             ("ssim", {"channel": "Y", "border": BORDER}),
-            (f"perceptual_distance_{network.name}", {"network": network.name}),
+            (f"perceptual_distance_{network.name}", about_network),
         )
     ]
 
 
-def with_baseline(name: str, values: Tensor, baseline: Tensor, how: dict[str, Any]) -> Score:
-    """The mean of ``(N,)`` values over the images in which both are finite: noise of none leaves no error at all."""
-    both = values.isfinite() & baseline.isfinite()
-    if not both.all():
-        how = how | {"left_out_without_error": int((~both).sum())}
-    if not both.any():
-        return Score(name, None, how | {"undefined": "no image has an error"})
-    return mean_score(name, values[both], {"baseline": baseline[both].double().mean().item()} | how)
+def beside(name: str, values: Tensor, others: dict[str, Tensor], how: dict[str, Any]) -> Score:
+    """The mean of ``(N,)`` values and those of other answers, over the images in which all are finite.
 
-
-def similarity(images: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity (Wang et al., 2004, doi:10.1109/TIP.2003.819861) of the brightness of each image, ``(N,)``.
-
-    The mean over all windows of 11x11 pixels, weighted by a Gaussian of 1.5 pixels, that lie within the image.
-
-    Shapes: ``(N, C, H, W)`` in [-1, 1], both.
+    Noise of none leaves no error at all. There is no standard error: the images may be crops of a few photographs, and
+    as if they had nothing to do with each other it would be far too small.
     """
-    _, windows = structural_similarity_index_measure(
-        brightness(images, BORDER), brightness(truth, BORDER), data_range=1.0, reduction="none", return_full_image=True
-    )
-    edge = WINDOW // 2
-    return windows[:, :, edge:-edge, edge:-edge].mean((1, 2, 3))
+    finite = torch.stack([values, *others.values()]).isfinite().all(0)
+    if not finite.all():
+        how = how | {"left_out_without_error": int((~finite).sum())}
+    if not finite.any():
+        return Score(name, None, how | {"undefined": "no image has an error"})
+    means = {answer: each[finite].double().mean().item() for answer, each in others.items()}
+    return Score(name, values[finite].double().mean().item(), means | how)
 
 
 def whole(side: int, model: Restores) -> int:

@@ -30,6 +30,7 @@ def unfit(evaluation: Evaluation) -> str | None:
 def measure(evaluation: Evaluation) -> list[Score]:
     """``gram_distance_<network>``: of 16 samples to the texture that the model was trained on, 0 if they are alike.
 
+    ``num_distinct`` is how many of them differ: a picture that was optimized is the same whenever it is drawn.
     ``gram_reduction_<network>``: how many times as far from it noise is: independent uniform pixels in [-1, 1] of the
     size of the samples. With both the distance of crops of the texture itself, of that size at most, which is what
     another piece of it may have.
@@ -49,7 +50,13 @@ def measure(evaluation: Evaluation) -> list[Score]:
         name: gram_distance(gram_matrices(network, images), wanted)
         for name, images in {"samples": samples, "noise": noise, "crops": crops}.items()
     }
-    how = {"num_samples": len(samples), "of_noise": found["noise"], "of_crops": found["crops"], "seed": evaluation.seed}
+    how = {
+        "num_samples": len(samples),
+        "num_distinct": len(samples.unique(dim=0)),
+        "of_noise": found["noise"],
+        "of_crops": found["crops"],
+        "seed": evaluation.seed,
+    }
     return [
         Score(f"gram_distance_{network.name}", found["samples"], how),
         Score(f"gram_reduction_{network.name}", found["noise"] / max(found["samples"], 1e-12), how),

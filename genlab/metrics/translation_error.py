@@ -1,8 +1,4 @@
-"""How near translations come to what the images really are in the other domain, where that is known.
-
-SSIM: Wang, Bovik, Sheikh & Simoncelli, "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE
-Transactions on Image Processing 13, 2004, doi:10.1109/TIP.2003.819861.
-"""
+"""How near translations come to what the images really are in the other domain, where that is known."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from genlab.datasets.batches import LabelledImages, PairedImages, UnpairedImages
 from genlab.datasets.loader import Chosen, Source
+from genlab.losses.fidelity import WINDOW, structural_similarity
 from genlab.losses.perceptual import perceptual_distance
 from genlab.metrics.evaluation import Evaluation, Score, mean_score, progress
 from genlab.models.capabilities import Translates
@@ -22,9 +19,6 @@ from genlab.networks.vgg import VGG16Features
 
 Measured = Callable[[Tensor, Tensor], Tensor]
 """``(N, C, H, W)`` in [-1, 1], images and truth -> ``(N,)``."""
-
-SSIM_SIDE = 12
-"""Pixels that a side must have: the window has 11, and what it sees beyond the border does not count."""
 
 PERCEPTUAL_SIDE = 8
 """Pixels that a side must have, so that one is left after three halvings."""
@@ -58,8 +52,8 @@ def measure(evaluation: Evaluation) -> list[Score]:
         "psnr": psnr,
     }
     side = min(evaluation.dataset.data_shape[1:])
-    if side >= SSIM_SIDE:
-        measures["ssim"] = ssim
+    if side >= WINDOW:
+        measures["ssim"] = lambda images, truth: structural_similarity((images + 1) / 2, (truth + 1) / 2)
     if side >= PERCEPTUAL_SIDE:
         measures["perceptual"] = lambda images, truth: perceptual_distance(network, images, truth)
     model = evaluation.model
@@ -119,10 +113,3 @@ def oriented(batch: PairedImages | UnpairedImages, direction: str) -> tuple[Tens
 
 def psnr(images: Tensor, truth: Tensor) -> Tensor:
     return peak_signal_noise_ratio((images + 1) / 2, (truth + 1) / 2, data_range=1.0, reduction="none", dim=(1, 2, 3))
-
-
-def ssim(images: Tensor, truth: Tensor) -> Tensor:
-    """Of images in [0, 1], as its constants are meant."""
-    values = structural_similarity_index_measure((images + 1) / 2, (truth + 1) / 2, data_range=1.0, reduction="none")
-    assert isinstance(values, Tensor)
-    return values

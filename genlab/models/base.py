@@ -30,6 +30,9 @@ class GenerativeModel(pl.LightningModule):
     saturates: ClassVar[bool] = True
     """Whether a ``train/discriminator`` near 0 means that the generator learns nothing: of a log loss."""
 
+    least_batch: ClassVar[int] = 2
+    """Items that batch norm, if there is any, needs to train on: of one value a channel it makes 0."""
+
     best_by: ClassVar[tuple[str, Literal["min", "max"]] | None] = None
     """The logged value that chooses the best checkpoint; None: the newest is the best."""
 

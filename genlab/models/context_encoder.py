@@ -25,6 +25,9 @@ FILL = (117, 104, 123)
 CELLS = 8
 """Cells on a side of the noise that random holes are made of (authors' code: of 16.7 pixels each)."""
 
+SQUARE = 5
+"""Pixels on a side of the squares that holes in grey files of 8 bits are made of."""
+
 
 class ContextEncoder(GenerativeModel):
     """Predicts what a hole hides, near it in pixels and, against a discriminator, like real images.
@@ -47,7 +50,6 @@ class ContextEncoder(GenerativeModel):
     Differs from the paper:
         - The layer that is fully connected within each channel is one vector for all, as in the authors' code.
         - Each image has a random region of its own, of the exact share, where the authors' code has one for each batch.
-        - The discriminator and the generator take a step with the same generated images.
     """
 
     batch_type = Images
@@ -155,10 +157,20 @@ class ContextEncoder(GenerativeModel):
         return holes
 
     def hole(self, degraded: Tensor) -> Tensor:
-        """``(N, C, H, W)`` -> the hole, ``(N, 1, H, W)`` bool: the centre, or all pixels of the colour of holes."""
+        """``(N, C, H, W)`` -> the hole, ``(N, 1, H, W)`` bool: the centre, or all pixels of the colour of holes.
+
+        The grey of holes lies between two levels of 8 bits, so nothing else has it; where it is nowhere, as in files,
+        holes are squares of the next level, which single pixels often have.
+        """
         if self.region == "center":
             return self.holes(degraded, degraded.new_zeros(len(degraded), CELLS, CELLS))
-        return ((degraded - self.fill).abs() < 1 / 255).all(1, keepdim=True)  # by half a grey level
+        distance = (degraded - self.fill).abs().amax(1, keepdim=True)
+        near = distance < 1 / 255  # by half a grey level
+        if degraded.shape[1] == 3:
+            return near
+        exact, margin = distance < 0.1 / 127.5, SQUARE // 2
+        squares = widened(~widened(~near, margin), margin)
+        return torch.where(exact.any(3, keepdim=True).any(2, keepdim=True), exact, squares)
 
     def crop(self, images: Tensor) -> Tensor:
         """The part of ``(N, C, side, side)`` that is predicted: the centre, or all."""
@@ -170,24 +182,26 @@ class ContextEncoder(GenerativeModel):
         made = self.generator(torch.where(holes, self.fill, images))
         if self.skip == "none":
             return made
-        return made.float() + self.crop(torch.where(holes, smooth(images, self.ring(holes)), images))
+        return made.float() + self.crop(self.smoothed(images, holes))
 
-    def ring(self, holes: Tensor) -> Tensor:
-        """The visible pixels next to holes, as near as the overlap is wide, ``(N, 1, H, W)`` bool."""
-        return widened(holes, max(1, self.overlap)) & ~holes
+    def smoothed(self, images: Tensor, holes: Tensor) -> Tensor:
+        """Images whose holes are filled, without learning, from visible pixels as near as the overlap is wide."""
+        ring = widened(holes, max(1, self.overlap)) & ~holes
+        return torch.where(holes, smooth(images, ring), images)
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Images in [-1, 1] with a hole of one colour, ``(N, C, H, W)``."""
+        """Images in [-1, 1] with a hole of one colour, ``(N, C, H, W)``.
+
+        Without a generator the nth image of every batch has the same random hole, so the scores of validation depend a
+        little on the size of its batches; those of evaluation do not.
+        """
         generator = generator or torch.Generator().manual_seed(0)
         uniform = row_by_row(len(images), lambda: torch.rand(CELLS, CELLS, generator=generator))
         return torch.where(self.holes(images, uniform), self.fill, images)
 
     def baseline(self, degraded: Tensor) -> Tensor:
-        """The hole in the mean colour of the pixels around it."""
-        holes = self.hole(degraded)
-        ring = self.ring(holes)
-        mean = (degraded * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1)
-        return torch.where(holes, mean, degraded)
+        """The smooth filling, which with ``skip: smooth`` the prediction is added to."""
+        return self.smoothed(degraded, self.hole(degraded))
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         """Fills the holes of images ``(N, C, H, W)``, of any size; nothing is drawn."""

@@ -61,7 +61,8 @@ class CycleGAN(GenerativeModel):
     """Two generators that undo each other, each before a discriminator of the domain that it leads to.
 
     Args:
-        image_shape: ``(C, H, W)`` of both domains, sides multiples of ``2 ** num_downsamplings`` (paper: 3x256x256).
+        image_shape: ``(C, H, W)`` of both domains, sides multiples of ``2 ** num_downsamplings``, two of them and 4
+            pixels at least, as borders are reflected (paper: 3x256x256).
         width: channels of the first layers of all networks (paper: 64).
         num_blocks: residual blocks of each generator (paper: 9; 6 for 128x128 and less).
         num_downsamplings: how often a generator halves the side before them (paper: 2).
@@ -96,8 +97,11 @@ class CycleGAN(GenerativeModel):
         super().__init__()
         channels, height, side = image_shape
         self.stride = 2**num_downsamplings
-        if height % self.stride or side % self.stride:
-            raise ValueError(f"image_shape={list(image_shape)}: sides must be multiples of {self.stride}")
+        least = max(4, 2 * self.stride)
+        if any(length % self.stride or length < least for length in (height, side)):
+            raise ValueError(
+                f"image_shape={list(image_shape)}: sides must be multiples of {self.stride} and at least {least}"
+            )
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.x_to_y = ResidualGenerator(channels, channels, width, num_blocks, num_downsamplings).apply(initialize)

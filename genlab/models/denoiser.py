@@ -117,7 +117,11 @@ class Denoiser(GenerativeModel):
         self.log("val/psnr", psnr.mean(), batch_size=len(psnr), sync_dist=True)
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Images in [-1, 1] with noise of ``test_level``, which may leave that range."""
+        """Images in [-1, 1] with noise of ``test_level``, which may leave that range.
+
+        Without a generator the nth image of every batch has the same noise, so the scores of validation depend a little
+        on the size of its batches; those of evaluation do not.
+        """
         generator = generator or torch.Generator().manual_seed(0)
         noise = row_by_row(len(images), lambda: torch.randn(images.shape[1:], generator=generator))
         return images + LEVEL * self.test_level * noise.to(images)

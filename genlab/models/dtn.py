@@ -34,12 +34,14 @@ class DTN(GenerativeModel):
         classifier_epochs: that train the classifier, which is constant in all further ones (paper: until it is done).
         constancy_weight: alpha, of L_CONST: f sees in a translation what it sees in its source (paper: 15).
         identity_weight: beta, of L_TID: images of the second domain stay as they are (paper: 15).
-        variation_weight: gamma, of L_TV: how rough an image is (paper: 0).
+        variation_weight: gamma, of L_TV: how rough an image is (paper: 0; 0.05 for faces, of a sum over pixels).
         optimizer: called once for each network (paper: Adam).
 
     Differs from the paper:
         - The classifier halves by strided convolutions, has batch norm, and its code ends in tanh; the paper pools.
         - Images of both domains have the same channels; the paper's second domain is grey.
+        - L_TV is the mean over pixels and channels, where equation 8 has the sum, so the paper's gamma for faces means
+          far less here.
         - The generator sees images of both domains in one batch and normalizes by both, as its running averages do,
           which translate.
     """

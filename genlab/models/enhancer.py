@@ -35,6 +35,11 @@ def faded(values: Tensor, darkness: Tensor, fading: Tensor) -> Tensor:
     return 0.5 + (1 - fading) * (values ** (1 + darkness) - 0.5)
 
 
+def unfaded(values: Tensor, darkness: float, fading: float) -> Tensor:
+    """The inverse of ``faded``; what it cannot have made becomes 0 or 1."""
+    return ((values - 0.5) / (1 - fading) + 0.5).clamp(0, 1) ** (1 / (1 + darkness))
+
+
 def blurred(values: Tensor, deviations: Tensor) -> Tensor:
     """Each image ``(C, H, W)`` under a Gaussian of its own standard deviation ``(N,)`` in pixels, cut at 4 pixels."""
     places = torch.arange(-4, 5, device=values.device)
@@ -89,7 +94,9 @@ class Enhancer(GenerativeModel):
         optimizer: called once for each network (pix2pix: Adam, lr 2e-4, beta1 0.5).
 
     Differs from the paper:
-        Sources are made from the targets; the paper's pairs come from elsewhere.
+        - Sources are made from the targets; the paper's pairs come from elsewhere.
+        - The spoilt photograph may be added to the U-Net's output: ``skip: input``.
+        - The U-Net has dropout from a depth of 5 on alone, so that with one of 4 nothing is random.
     """
 
     batch_type = Images
@@ -180,15 +187,20 @@ class Enhancer(GenerativeModel):
             return blocked(values, coarseness).clamp(0, 1) * 2 - 1
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Spoils images ``(N, C, H, W)`` in [-1, 1], each by other numbers."""
+        """Spoils images ``(N, C, H, W)`` in [-1, 1], each by other numbers.
+
+        Without a generator the nth image of every batch gets the same numbers, so the scores of validation depend a
+        little on the size of its batches; those of evaluation do not.
+        """
         generators = noise_of(len(images), generator or torch.Generator().manual_seed(0))
         chances = torch.stack([torch.rand(NUM_CHANCES, generator=each) for each in generators])
         noise = torch.stack([torch.randn(images.shape[1:], generator=each) for each in generators])
         return self.spoilt(images, chances.to(images), noise.to(images))
 
     def baseline(self, degraded: Tensor) -> Tensor:
-        """The spoilt image itself."""
-        return degraded
+        """The spoilt image after one correction for all: of the mean darkness and fading."""
+        darkness, fading, *_ = self.most
+        return unfaded((degraded + 1) / 2, darkness / 2, fading / 2) * 2 - 1
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
         """``(N, C, H, W)`` in [-1, 1], mended; sides are multiples of ``stride``."""

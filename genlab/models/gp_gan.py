@@ -9,14 +9,14 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
-from torch.nn.functional import interpolate, mse_loss
+from torch.nn.functional import mse_loss
 
 from genlab.datasets.batches import PairedImages
 from genlab.losses.adversarial import wasserstein_critic_loss, wasserstein_generator_loss
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import Discriminator, initialize
 from genlab.networks.encoder_decoder import EncoderDecoder
-from genlab.networks.gaussian_poisson import blend_upwards
+from genlab.networks.gaussian_poisson import blend_upwards, resized
 
 NUM_LONG_TURNS, PERIOD = 25, 500
 """The generator's first turns, and every how many'th turn after them, that the critic prepares longer for."""
@@ -118,9 +118,10 @@ class GPGAN(GenerativeModel):
             source, destination, result: ``(N, C, H, W)`` in [-1, 1], any size.
             mask: ``(N, 1, H, W)`` bool.
         """
-        composite = torch.where(mask, source, destination)
-        small = interpolate(composite, self.size, mode="bicubic", antialias=True).clamp(-1, 1)
-        return blend_upwards(self.generator(small), source, destination, mask, self.beta)
+        small = resized(torch.where(mask, source, destination), self.size)
+        # In mixed precision the network gives numbers that no Fourier transform takes.
+        colours = self.generator(small).to(source)
+        return blend_upwards(colours, source, destination, mask, self.beta)
 
 
 def is_turn(batch: int, critic_steps: int, long_critic_steps: int) -> bool:

@@ -48,7 +48,7 @@ class MDAN(GenerativeModel):
             embedded photographs or a file; None keeps nothing.
         content_layer: the layer in which the content is compared (authors' code: relu5_1).
         content_weight: of the squared difference of its features, against that of none at all (paper: 1, equation 1).
-        smoothness_weight: of the mean squared difference of neighbouring pixels (authors' code: 1e-4).
+        smoothness_weight: of the mean squared difference of neighbouring pixels (authors' code: 1e-4 of a sum).
         picture_lr: learning rate of the picture (authors' code: 0.02).
         optimizer: called once for the picture and once for the discriminators (authors' code: Adam, lr 0.02, beta1
             0.5).
@@ -59,6 +59,10 @@ class MDAN(GenerativeModel):
         - Batch norm takes its averages from real patches; see ``MarkovianDiscriminator``.
         - Real patches are of random crops at their own scale, not of the image in nine scales and rotations.
         - Biases are not set to zero after each step.
+        - The content's squared error is divided by the mean square of its features, so that its weight means the same
+          in every layer of every network; the authors' code takes half of the error as it is.
+        - The smoothness is a mean over the picture. The authors' code adds the differences to the gradient of each
+          pixel, as of a sum: of 3x128x128 the same weight counts tens of thousands of times more there.
     """
 
     batch_type = Images

@@ -53,7 +53,8 @@ class MGAN(GenerativeModel):
     Differs from the paper:
         - The paper first makes the pictures of many contents by MDAN and has the generator reproduce their pixels, with
           weight 1 against 0.01 of the discriminator. Here the discriminator alone teaches the texture, with weight 1,
-          and the features of the content what is to stay, so that there is one training and no other model.
+          and the features of the content what is to stay, so that there is one training and no other model. Their
+          squared error is divided by their mean square.
         - Discriminators of several layers see details of several sizes.
         - Features are, by default, those of the VGG16 that comes with genlab.
         - Batch norm of the discriminators takes its averages from real patches; see ``MarkovianDiscriminator``.

@@ -4,10 +4,10 @@ Isola, Zhu, Zhou & Efros, "Image-to-Image Translation with Conditional Adversari
 arXiv:1611.07004.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
@@ -33,12 +33,16 @@ class Pix2Pix(GenerativeModel):
         optimizer: called once for each network (paper: Adam, lr 2e-4, beta1 0.5).
 
     Differs from the paper:
-        Nothing is known of. Dropout and the norm work at test time as in training, in all that translates (section
-        3.4): with ``norm=batch`` images are then translated one by one.
+        - Biases of convolutions are trained, where the authors' first code sets them to 0 at each step.
+        - A U-Net that is 4 deep or less has no dropout, and so no noise.
+
+    Dropout and the norm work at test time as in training, in all that translates (section 3.4): with ``norm=batch``
+    images are then translated one by one.
     """
 
     batch_type = PairedImages
     best_by = ("val/l1", "min")
+    least_batch = 1  # no map of one pixel is normalized
     directions = ("x_to_y",)
     scale = 1
 
@@ -46,7 +50,7 @@ class Pix2Pix(GenerativeModel):
         self,
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         width: PositiveInt,
-        depth: PositiveInt,
+        depth: Annotated[int, Field(ge=2)],
         num_layers: PositiveInt,
         norm: Literal["batch", "instance"],
         l1_weight: NonNegativeFloat,

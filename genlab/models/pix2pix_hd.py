@@ -4,22 +4,24 @@ Wang, Liu, Zhu, Tao, Kautz & Catanzaro, "High-Resolution Image Synthesis and Sem
 GANs", CVPR 2018, arXiv:1711.11585.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, l1_loss, one_hot
+from torch.nn.functional import l1_loss, one_hot
 
 from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import PairedImages
 from genlab.datasets.loader import Chosen
 from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss, precise
 from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.feature_loss import FeatureLoss
+from genlab.networks.coarse_to_fine import CoarseToFine, halved
 from genlab.networks.dcgan import initialize
-from genlab.networks.patchgan import PatchGAN, instance_norm
+from genlab.networks.patchgan import PatchGAN
 from genlab.networks.regions import boundaries, places_of, region_means, regions_of
-from genlab.networks.residual import ResidualBlock, ResidualGenerator
+from genlab.networks.residual import ResidualGenerator
 from genlab.networks.vgg import VGGFeatures, best_features
 
 Level = Annotated[int, Field(ge=0, le=255)]
@@ -27,11 +29,14 @@ Level = Annotated[int, Field(ge=0, le=255)]
 NUM_EXAMPLES, PIXELS_OF_EACH = 64, 16
 """Training images, and pixels of each, whose regions' features are kept."""
 
+PERCEPTUAL_LAYERS = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
+"""What the perceptual term compares, and how much each counts (authors' code)."""
+
 CHOICES = 8
 """Of the kept regions that are most alike, one of so many gives its features, if chance is asked for."""
 
 
-class Pix2PixHD(GenerativeModel):
+class Pix2PixHD(FeatureLoss, GenerativeModel):
     """A generator within another of twice the size, before discriminators of several scales that share their features.
 
     Args:
@@ -61,12 +66,16 @@ class Pix2PixHD(GenerativeModel):
           images most alike in label, place and size, or of one of the eight most alike.
         - The discriminators see what the generator sees, its features included.
         - The global generator and the enhancer are trained together from the start, not one after the other.
+        - VGG sees images normalized as it was trained on them; in the authors' code it sees them in [-1, 1]. The
+          network that comes with genlab has no relu5_1, which counts most.
+        - Biases start at 0; in the authors' code they keep the default of their layer.
     """
 
     batch_type = PairedImages
     saturates = False
     directions = ("x_to_y",)
     scale = 1
+    loss_name = "perceptual loss"
     known_places: Tensor
     known_features: Tensor
     colours: Tensor
@@ -120,7 +129,8 @@ class Pix2PixHD(GenerativeModel):
             self.encoder = ResidualGenerator(channels, feature_dim, encoder_width, 0, num_downsamplings)
             self.register_buffer("known_features", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, feature_dim))
             self.register_buffer("known_places", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, 4))
-        self.vgg = best_features() if perceptual_weight else None
+        self.loss_network = best_features() if perceptual_weight else None
+        self.loss_features = told_features(self.loss_network)
         levels = torch.tensor(label_colours, dtype=torch.float32).view(-1, 3)
         self.register_buffer("colours", levels / 127.5 - 1, persistent=False)
         self.optimizer = optimizer
@@ -139,23 +149,24 @@ class Pix2PixHD(GenerativeModel):
         fake = self.generator(seen)
         condition = seen.detach()
 
+        # One discriminator judges all of them: it moves after the generator.
         real_features = self.judged(condition, target)
-        fake_features = self.judged(condition, fake.detach())
-        d_losses = [
-            least_squares_discriminator_loss(real[-1], made[-1])
-            for real, made in zip(real_features, fake_features, strict=True)
-        ]
-        d_loss = torch.stack(d_losses).sum()
-        self.descend(discriminator_optimizer, d_loss, "discriminator")
-
         with self.constant(self.discriminator):
             made_features = self.judged(condition, fake)
             # Not halved, as the discriminators' (equation 2).
             g_loss = torch.stack([2 * least_squares_generator_loss(made[-1]) for made in made_features]).sum()
             matching = feature_matching(made_features, real_features)
-            perceptual = perceptual_l1(self.vgg, fake, target) if self.vgg else torch.zeros_like(g_loss)
+            network = self.loss_network
+            perceptual = perceptual_l1(network, fake, target) if network else torch.zeros_like(g_loss)
             loss = g_loss + self.feature_weight * matching + self.perceptual_weight * perceptual
             self.descend(generator_optimizer, loss, "generator")
+
+        d_losses = [
+            least_squares_discriminator_loss(real[-1], made[-1])
+            for real, made in zip(real_features, self.judged(condition, fake.detach()), strict=True)
+        ]
+        d_loss = torch.stack(d_losses).sum()
+        self.descend(discriminator_optimizer, d_loss, "discriminator")
 
         self.report(discriminator=d_loss, generator=g_loss, feature_matching=matching, perceptual=perceptual)
 
@@ -189,9 +200,18 @@ class Pix2PixHD(GenerativeModel):
             pair = halved(pair)
         return found
 
+    def on_validation_start(self) -> None:
+        self.keep_features()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        self.keep_features()
+        # Lightning has collected the state before it asks.
+        checkpoint["state_dict"] |= {name: buffer for name, buffer in self.named_buffers() if name.startswith("known_")}
+
     @torch.no_grad()
-    def on_train_epoch_end(self) -> None:
-        """Keeps what instances of some training images look like, the same in every process."""
+    def keep_features(self) -> None:
+        """Keeps what instances of some training images look like to the encoder now, the same in every process."""
         if not self.feature_dim:
             return
         source = dataset_of(self.trainer).sources["train"]
@@ -233,55 +253,10 @@ class Pix2PixHD(GenerativeModel):
         return self.known_features[nearest][inverse].movedim(2, 0)
 
 
-class CoarseToFine(nn.Module):
-    """The local enhancer G2 around the global generator G1, which sees the image at half the size (section 3.2).
-
-    Shapes: ``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)`` in (-1, 1).
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        width: int,
-        num_blocks: int,
-        num_downsamplings: int,
-        enhancer_blocks: int,
-    ) -> None:
-        super().__init__()
-        narrow = max(1, width // 2)
-        whole = ResidualGenerator(in_channels, out_channels, width, num_blocks, num_downsamplings)
-        self.coarse = nn.Sequential(*list(whole)[:-2])  # all but what makes an image of its maps
-        self.down = nn.Sequential(
-            nn.Conv2d(in_channels, narrow, 7, padding=3, padding_mode="reflect"),
-            instance_norm(narrow),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, width, 3, stride=2, padding=1),
-            instance_norm(width),
-            nn.ReLU(inplace=True),
-        )
-        self.up = nn.Sequential(
-            *(ResidualBlock(width) for _ in range(enhancer_blocks)),
-            nn.ConvTranspose2d(width, narrow, 3, stride=2, padding=1, output_padding=1),
-            instance_norm(narrow),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, out_channels, 7, padding=3, padding_mode="reflect"),
-            nn.Tanh(),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.up(self.down(images) + self.coarse(halved(images)))
-
-
-def halved(images: Tensor) -> Tensor:
-    """``(N, C, H, W)`` -> ``(N, C, H / 2, W / 2)``, averages of 3x3 pixels."""
-    return avg_pool2d(images, 3, stride=2, padding=1, count_include_pad=False)
-
-
 def feature_matching(found: list[list[Tensor]], wanted: list[list[Tensor]]) -> Tensor:
     """Mean absolute difference of the features of each layer but the scores (equation 4).
 
-    By the authors' code it is 4 times the mean over the layers, one of which is for the scores, and over the scales.
+    By the authors' code it is 4 times the mean over these layers, and the mean over the scales.
     """
     terms = [
         4 * l1_loss(precise(layer), precise(truth.detach())) / (len(layers) - 1)
@@ -292,16 +267,22 @@ def feature_matching(found: list[list[Tensor]], wanted: list[list[Tensor]]) -> T
 
 
 def perceptual_l1(network: VGGFeatures, images: Tensor, truth: Tensor) -> Tensor:
-    """Absolute differences of the first layer of each block, those of the last of five counting 1, of others less.
-
-    Authors' code: 1/32, 1/16, 1/8, 1/4 and 1.
+    """Absolute differences of the first layer of each block that the network has, weighted by ``PERCEPTUAL_LAYERS``.
 
     Shapes: ``(N, C, H, W)`` in [-1, 1], both -> scalar.
     """
-    weights = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
-    there = [layer for layer in weights if layer.replace("relu", "conv") in network.convolutions]
+    layers = compared(network)
     with torch.no_grad():
-        wanted = network(truth, there)
-    found = network(images, there)
-    terms = [weights[layer] * l1_loss(precise(found[layer]), precise(wanted[layer])) for layer in there]
+        wanted = network(truth, layers)
+    found = network(images, layers)
+    terms = [PERCEPTUAL_LAYERS[layer] * l1_loss(precise(found[layer]), precise(wanted[layer])) for layer in layers]
     return torch.stack(terms).sum()
+
+
+def compared(network: VGGFeatures) -> list[str]:
+    return [layer for layer in PERCEPTUAL_LAYERS if layer.replace("relu", "conv") in network.convolutions]
+
+
+def told_features(network: VGGFeatures | None) -> str:
+    """What the perceptual term compares, in words."""
+    return f"{', '.join(compared(network))} of {network.name}" if network else "nothing"

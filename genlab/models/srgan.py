@@ -44,6 +44,8 @@ class SRGAN(FromLowResolution, GenerativeModel):
     Differs from the paper:
         - Small images are given in [-1, 1], as all images are here, not in [0, 1].
         - They are reduced by the bicubic filter of torch, which at the borders differs a little from MATLAB's.
+        - They are not rounded to 8 bits, as those of files are.
+        - With ``vgg22`` total variation has no part in the loss (paper: 2e-8 of it).
     """
 
     batch_type = Images

@@ -34,6 +34,7 @@ class SRResNet(FromLowResolution, GenerativeModel):
     Differs from the paper:
         - Small images are given in [-1, 1], as all images are here, not in [0, 1].
         - They are reduced by the bicubic filter of torch, which at the borders differs a little from MATLAB's.
+        - They are not rounded to 8 bits, as those of files are.
     """
 
     batch_type = Images

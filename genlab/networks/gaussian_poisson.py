@@ -56,6 +56,11 @@ def adjoint(below: Tensor, right: Tensor) -> Tensor:
     return -(rows + columns)
 
 
+def pairs_within(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Of which of the ``differences`` a mask ``(..., H, W)`` bool chooses both pixels."""
+    return mask[..., 1:, :] & mask[..., :-1, :], mask[..., 1:] & mask[..., :-1]
+
+
 def guidance(source: Tensor, destination: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The differences of the source where both pixels are chosen by the mask, elsewhere those of the destination.
 
@@ -65,8 +70,7 @@ def guidance(source: Tensor, destination: Tensor, mask: Tensor) -> tuple[Tensor,
         source, destination: ``(N, C, H, W)``.
         mask: ``(N, 1, H, W)`` bool.
     """
-    inside = mask[..., 1:, :] & mask[..., :-1, :], mask[..., 1:] & mask[..., :-1]
-    found = zip(inside, differences(source), differences(destination), strict=True)
+    found = zip(pairs_within(mask), differences(source), differences(destination), strict=True)
     below, right = (torch.where(*each) for each in found)
     return below, right
 
@@ -124,12 +128,13 @@ def blend_upwards(colours: Tensor, source: Tensor, destination: Tensor, mask: Te
     for level in reversed(range(num_doublings((height, width), max(colours.shape[-2:])) + 1)):
         size = (max(1, height >> level), max(1, width >> level))
         chosen = interpolate(mask.to(source.dtype), size, mode="nearest") > 0.5
-        below, right = guidance(_resized(source, size), _resized(destination, size), chosen)
-        colours = solve(_resized(colours, size), below, right, beta).clamp(-1, 1)
+        below, right = guidance(resized(source, size), resized(destination, size), chosen)
+        colours = solve(resized(colours, size), below, right, beta).clamp(-1, 1)
     return colours
 
 
-def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """``(N, C, H, W)`` in [-1, 1] -> ``(N, C, *size)``, by bicubic interpolation that averages where it reduces."""
     if tuple(images.shape[-2:]) == size:
         return images
     return interpolate(images, size, mode="bicubic", antialias=True).clamp(-1, 1)

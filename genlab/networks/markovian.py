@@ -63,8 +63,8 @@ class FeatureReader:
                 raise UsageError(f"model.features={self.name}: {error}") from error
 
     def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """As of ``VGGFeatures``: the maps of each layer."""
-        return self.load().to(images)(images, layers)
+        """As of ``VGGFeatures``: the maps of each layer; the weights are as precise as they are stored or more."""
+        return self.load().to(images.device, torch.promote_types(images.dtype, torch.float32))(images, layers)
 
 
 def optimizing_discriminator(channels: int, width: int) -> nn.Sequential:
@@ -96,7 +96,8 @@ class MarkovianDiscriminator(nn.ModuleDict):
     """A discriminator for each of some layers of features, which scores every patch of its layer's maps.
 
     Batch norm takes its averages from the real patches alone, for generated ones, too: normalized by their own, these
-    could be of any brightness and contrast.
+    could be of any brightness and contrast. The averages are constants: unlike in batch norm elsewhere, no gradient
+    flows through them, so that the weights before them learn from generated patches as they do from real ones.
 
     Args:
         layers: as ``relu3_1``.

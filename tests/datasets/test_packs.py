@@ -117,6 +117,16 @@ def test_emoji_in_training_are_in_one_domain_each(emoji: UnpairedPack) -> None:
     assert len(seen[0]) + len(seen[1]) == 1682
 
 
+def test_genders_of_one_role_are_in_one_domain(emoji: UnpairedPack) -> None:
+    archive, items = emoji.read()
+    archive.close()
+    train, validation = emoji.domains([item for item in items if item.split == "train"])
+    assert sum(map(len, train + validation)) == 1682
+    first, second = ({item.group for item in train[side] + validation[side]} for side in (0, 1))
+    assert not first & second
+    assert 0.9 < len(train[0]) / len(train[1]) < 1.1
+
+
 @pytest.mark.parametrize("name", ["google_and_twitter", "satellite_and_relief"])
 def test_test_items_in_one_place_are_counterparts(name: str) -> None:
     dataset = ready(name, "dataset.data_shape=[3,32,32]")

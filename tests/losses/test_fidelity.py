@@ -1,12 +1,13 @@
-"""PSNR in closed form."""
+"""PSNR and SSIM in closed form."""
 
 import math
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d
 
-from genlab.losses.fidelity import brightness, hole_signal_to_noise, signal_to_noise
+from genlab.losses.fidelity import WINDOW, brightness, hole_signal_to_noise, signal_to_noise, structural_similarity
 
 
 def colour(red: float, green: float, blue: float, side: int = 12) -> Tensor:
@@ -45,6 +46,26 @@ def test_the_border_does_not_count_and_values_beyond_the_range_are_brought_into_
     images[:, :, :, -4:] = -1
     assert signal_to_noise(images, truth, 4).item() == math.inf
     assert signal_to_noise(images, truth, 3).item() < 10
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(22, 19), (WINDOW, WINDOW)])
+def test_similarity_is_the_formula_over_all_windows_that_lie_within(channels: int, shape: tuple[int, int]) -> None:
+    images = torch.rand(2, channels, *shape, generator=torch.Generator().manual_seed(0))
+    truth = avg_pool2d(images, 3, 1, 1)
+    places = torch.arange(WINDOW, dtype=torch.float64) - 5
+    weights = (-(places**2) / (2 * 1.5**2)).exp()
+    kernel = (weights[:, None] * weights / weights.sum() ** 2).expand(channels, 1, -1, -1)
+
+    def mean(values: Tensor) -> Tensor:
+        return conv2d(values, kernel, groups=channels)
+
+    x, y = images.double(), truth.double()
+    variances = mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2
+    covariance = mean(x * y) - mean(x) * mean(y)
+    luminance = (2 * mean(x) * mean(y) + 0.01**2) / (mean(x) ** 2 + mean(y) ** 2 + 0.01**2)
+    expected = (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean((1, 2, 3))
+    torch.testing.assert_close(structural_similarity(images, truth).double(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_psnr_of_a_hole_is_of_its_own_pixels_and_colours() -> None:

@@ -74,8 +74,25 @@ def test_bags_that_became_shoes_and_shoes_that_became_bags(bags_and_shoes: BagsA
     assert [score.name for score in perfect] == ["recognised_x_to_y", "recognised_y_to_x"]
     assert [score.how["num_images"] for score in perfect] == [len(bags), len(shoes)]
     assert all(score.value is not None and score.value > 0.9 for score in perfect)
+    assert [score.how["num_targets"] for score in perfect] == [len(shoes), len(bags)]
+    assert all(score.how["real_targets"] > 0.9 for score in perfect)
     idle = recognised.measure(evaluation(Translator(), bags_and_shoes, network))
     assert all(score.value == score.how["untranslated"] < 0.1 for score in idle)
+
+
+@torch.no_grad()
+def test_pure_blue_is_seen_as_well_as_white(bags_and_shoes: BagsAndShoes) -> None:
+    test = bags_and_shoes.sources["test"]
+    assert isinstance(test, Unpaired)
+    white = all_of(test.second).images.amax(1, keepdim=True).expand(-1, 3, -1, -1)
+    blue = torch.cat([torch.full_like(white[:, :2], -1), white[:, 2:]], 1)
+    network = embedded("fashion")
+    scores = [
+        recognised.measure(evaluation(Translator(x_to_y=shoes), bags_and_shoes, network))[0] for shoes in (white, blue)
+    ]
+    assert scores[0].value == scores[1].value
+    assert scores[1].value is not None
+    assert scores[1].value > 0.9
 
 
 def all_of(domain: Source) -> Any:
@@ -91,6 +108,7 @@ def test_digits_should_be_those_that_they_were() -> None:
     assert score.name == "translated_accuracy"
     assert score.value is not None
     assert score.value > 0.97
+    assert score.value == score.how["untranslated"] == score.how["real_targets"]
     always_one = Translator(x_to_y=all_of(dataset.sources["test"]).first[2:3])
     (score,) = recognised.measure(evaluation(always_one, dataset, network))
     test = dataset.sources["test"]

@@ -6,11 +6,10 @@ import pytest
 import torch
 from tiny import Silent, Splits, evaluation
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d
 
 from genlab.datasets.batches import LabelledImages
-from genlab.losses.fidelity import brightness
-from genlab.losses.perceptual import perceptual_distance
+from genlab.losses.fidelity import brightness, structural_similarity
+from genlab.losses.perceptual import Content, ContentLoss, perceptual_distance
 from genlab.metrics import restoration
 from genlab.models.base import GenerativeModel
 from genlab.networks.vgg import VGG16Features
@@ -64,6 +63,8 @@ def test_psnr_is_of_the_part_that_the_model_can_take() -> None:
     assert psnr.how["num_images"] == 6
     assert ssim.value is not None
     assert ssim.how["baseline"] < ssim.value < 1
+    made, truth = (brightness(images, 4) for images in (IMAGES[:, :, :24, :20] - 0.1, IMAGES[:, :, :24, :20]))
+    assert ssim.value == pytest.approx(structural_similarity(made, truth).mean().item(), rel=1e-5)
     assert distance.value is not None
     assert 0 < distance.value < distance.how["baseline"]
 
@@ -75,6 +76,20 @@ def test_the_perceptual_distance_names_its_network() -> None:
     part = IMAGES[:, :, :24, :20]
     expected = perceptual_distance(VGG16Features(), part - 0.1, part).double().mean().item()
     assert distance.value == pytest.approx(expected, rel=1e-5)
+    assert "content_loss" not in distance.how
+
+
+@pytest.mark.parametrize(("content", "said"), [("mse", "pixels"), ("vgg54", "relu4_3 of vgg16_hed, the same network")])
+def test_what_the_model_was_trained_to_be_near_stands_beside_the_distance(content: Content, said: str) -> None:
+    model = Brightens()
+    model.content = ContentLoss(content)
+    psnr, _, distance = restoration.measure(evaluation(model, splits()))
+    assert distance.how["content_loss"] == said
+    assert "content_loss" not in psnr.how
+
+
+def test_no_error_is_told_as_if_crops_of_one_photograph_were_independent() -> None:
+    assert all("standard_error" not in score.how for score in restoration.measure(evaluation(Brightens(), splits())))
 
 
 def test_the_batch_size_changes_nothing() -> None:
@@ -83,32 +98,13 @@ def test_the_batch_size_changes_nothing() -> None:
         assert one.value == pytest.approx(four.value, rel=1e-5)
 
 
-def test_similarity_is_the_formula_over_all_windows_that_lie_within() -> None:
-    images = torch.rand(2, 1, 30, 27, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    truth = avg_pool2d(images, 3, 1, 1)
-    places = torch.arange(11, dtype=torch.float64) - 5
-    weights = (-(places**2) / (2 * 1.5**2)).exp()
-    kernel = (weights[:, None] * weights / weights.sum() ** 2)[None, None]
-
-    def mean(values: Tensor) -> Tensor:
-        return conv2d(values, kernel)
-
-    x, y = (brightness(each, 4).double() for each in (images, truth))
-    variances = mean(x**2) - mean(x) ** 2 + mean(y**2) - mean(y) ** 2
-    covariance = mean(x * y) - mean(x) * mean(y)
-    luminance = (2 * mean(x) * mean(y) + 0.01**2) / (mean(x) ** 2 + mean(y) ** 2 + 0.01**2)
-    expected = (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean((1, 2, 3))
-    torch.testing.assert_close(restoration.similarity(images, truth).double(), expected, rtol=1e-4, atol=1e-5)
-
-
 def test_images_without_any_error_are_left_out_of_the_mean() -> None:
     scores = {score.name: score for score in restoration.measure(evaluation(Repairs(), splits(IMAGES.round())))}
     assert scores["psnr"].value is None
     assert scores["psnr"].how["undefined"] == "no image has an error"
     assert scores["ssim"].value == pytest.approx(1)
-    score = restoration.with_baseline(
-        "psnr", torch.tensor([30.0, torch.inf, 40.0]), torch.tensor([20.0, 9.0, 22.0]), {}
-    )
+    others = {"baseline": torch.tensor([20.0, 9.0, 22.0])}
+    score = restoration.beside("psnr", torch.tensor([30.0, torch.inf, 40.0]), others, {})
     assert (score.value, score.how["baseline"], score.how["left_out_without_error"]) == (35, 21, 1)
 
 

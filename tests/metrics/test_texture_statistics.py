@@ -61,7 +61,9 @@ def test_the_texture_itself_is_at_zero_and_noise_at_its_own_distance(pebbles: Te
     assert distance.value < 2 * distance.how["of_crops"]
     assert reduction.value == pytest.approx(distance.how["of_noise"] / distance.value)
     assert reduction.value > 5
+    assert [distance.how["num_samples"], distance.how["num_distinct"]] == [16, 1]
     _, of_noise = scores_of(pebbles, uniform(4, 3, 64, 64))
+    assert of_noise.how["num_distinct"] == 4
     assert of_noise.value == pytest.approx(1, abs=0.05)
 
 

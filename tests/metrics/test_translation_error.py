@@ -12,6 +12,7 @@ from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledUnpairedImages, PairedImages, UnpairedImages
 from genlab.datasets.loader import Chosen, Source
 from genlab.datasets.pairs import Paired, Unpaired
+from genlab.losses.fidelity import structural_similarity
 from genlab.metrics import cycle_error, translation_distance, translation_error
 from genlab.metrics.evaluation import Evaluation, Score
 from genlab.metrics.frechet import frechet_distance
@@ -89,7 +90,9 @@ def test_an_error_that_is_known() -> None:
     squared = (0.1 * PAIRED.test / 2).square().flatten(1).mean(1)
     assert scores["psnr_x_to_y"].value == pytest.approx((-10 * squared.log10()).mean().item(), rel=1e-5)
     assert scores["psnr_x_to_y"].how["unit"] == "dB"
-    assert 0.9 < (scores["ssim_x_to_y"].value or 0) < 1
+    within = structural_similarity((1 - 0.9 * PAIRED.test) / 2, (1 - PAIRED.test) / 2)
+    assert scores["ssim_x_to_y"].value == pytest.approx(within.mean().item(), rel=1e-5)
+    assert 0.9 < within.mean() < 1
     assert 0 < (scores["perceptual_x_to_y"].value or 0) < scores["perceptual_x_to_y"].how["untranslated"]
 
 

@@ -19,10 +19,10 @@ def adam(weights: Any, lr: float = 2e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(weights, lr=lr)
 
 
-def model(region: Any = "center", side: int = 32, **settings: Any) -> ContextEncoder:
+def model(region: Any = "center", side: int = 32, channels: int = 3, **settings: Any) -> ContextEncoder:
     torch.manual_seed(0)
     chosen = {"overlap": 2, "overlap_weight": 10.0, "adversarial_weight": 0.001, "skip": "none"} | settings
-    return ContextEncoder((3, side, side), 4, 8, region, 0.25, **chosen, generator_lr=2e-2, optimizer=adam)
+    return ContextEncoder((channels, side, side), 4, 8, region, 0.25, **chosen, generator_lr=2e-2, optimizer=adam)
 
 
 def images(count: int = 4, height: int = 32, width: int = 32) -> Tensor:
@@ -80,13 +80,41 @@ def test_a_random_hole_is_found_again_in_a_file_of_8_bits() -> None:
     assert torch.equal(encoder.hole(centred(levels)), encoder.hole(seen))
 
 
+def grey_levels(count: int) -> Tensor:
+    """Of 8 bits from 110 to 119, so that a tenth of the pixels are of the level next to the grey of holes."""
+    return torch.randint(110, 120, (count, 1, 32, 32), generator=torch.Generator().manual_seed(6)).byte()
+
+
 @torch.no_grad()
-def test_the_baseline_is_the_mean_colour_next_to_the_hole() -> None:
+def test_no_pixel_of_a_grey_photograph_is_taken_for_a_hole() -> None:
+    encoder, photographs = model("random", channels=1), centred(grey_levels(4))
+    assert ((photographs - encoder.fill).abs() < 1 / 255).any()
+    uniform = torch.rand(4, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(encoder.hole(encoder.degrade(photographs)), encoder.holes(photographs, uniform))
+    assert not encoder.hole(photographs).any()
+
+
+@torch.no_grad()
+def test_a_square_in_a_grey_file_of_8_bits_is_a_hole() -> None:
+    levels, expected = grey_levels(2), torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+    levels[levels == 115] = 114
+    levels[:, :, 20, 20:24] = 115
+    expected[0, :, 3:12, 7:14] = expected[0, :, :5, 27:] = True
+    levels[expected] = 115
+    assert torch.equal(model("random", channels=1).hole(centred(levels)), expected)
+
+
+@torch.no_grad()
+def test_the_baseline_is_the_smooth_filling_of_what_is_next_to_the_hole() -> None:
     encoder = model()
     canvas = torch.full((1, 3, 32, 32), 0.9)
     canvas[:, :, 8:24, 8:24] = -0.4  # two pixels around the hole of 12
     made = encoder.baseline(encoder.degrade(canvas))
     torch.testing.assert_close(made[:, :, 10:22, 10:22], torch.full((1, 3, 12, 12), -0.4))
+    hole = encoder.holes(images(), torch.zeros(4, CELLS, CELLS))
+    degraded = encoder.degrade(images())
+    ring = widened(hole, 2) & ~hole
+    assert torch.equal(encoder.baseline(degraded), torch.where(hole, smooth(images(), ring), images()))
 
 
 def test_what_is_seen_of_the_centre_counts_tenfold() -> None:
@@ -163,7 +191,7 @@ def test_the_smooth_filling_is_the_mean_of_the_ring_by_distance_to_the_power_of_
 def test_the_prediction_is_added_to_the_smooth_filling_and_to_what_is_seen() -> None:
     encoder, hole = model(skip="smooth"), model().holes(images(), torch.zeros(4, CELLS, CELLS))
     made = encoder.predicted(images(), hole) - encoder.generator(torch.where(hole, encoder.fill, images()))
-    filling = torch.where(hole, smooth(images(), encoder.ring(hole)), images())
+    filling = encoder.smoothed(images(), hole)
     torch.testing.assert_close(made, encoder.crop(filling))
     assert torch.equal(encoder.crop(filling)[..., :2], images()[:, :, 8:24, 8:10])
 

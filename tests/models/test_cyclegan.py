@@ -113,6 +113,14 @@ def batch_of_seed() -> torch.Tensor:
     return batch().first
 
 
-def test_other_sides_are_refused() -> None:
-    with pytest.raises(ValueError, match="sides must be multiples of 4"):
-        CycleGAN((3, 18, 16), 4, 1, 2, 1, 10.0, 0.5, 50, sgd)
+@pytest.mark.parametrize(("num_downsamplings", "height", "least"), [(2, 18, 8), (2, 4, 8), (1, 2, 4), (0, 3, 4)])
+def test_other_sides_are_refused(num_downsamplings: int, height: int, least: int) -> None:
+    said = f"image_shape=\\[3, {height}, 16\\]: sides must be multiples of {2**num_downsamplings} and at least {least}"
+    with pytest.raises(ValueError, match=said):
+        CycleGAN((3, height, 16), 4, 1, num_downsamplings, 1, 10.0, 0.5, 50, sgd)
+
+
+@pytest.mark.parametrize(("num_downsamplings", "least"), [(2, 8), (1, 4), (0, 4)])
+def test_the_smallest_images_that_are_accepted_can_be_translated(num_downsamplings: int, least: int) -> None:
+    model = CycleGAN((3, least, least), 4, 1, num_downsamplings, 1, 10.0, 0.5, 50, sgd)
+    assert model.translate(torch.zeros(1, 3, least, least)).shape == (1, 3, least, least)

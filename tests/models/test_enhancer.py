@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.fidelity import signal_to_noise
 from genlab.models.capabilities import Restores
-from genlab.models.enhancer import NUM_CHANCES, QUANTIZATION, Enhancer, blocked, blurred, faded
+from genlab.models.enhancer import NUM_CHANCES, QUANTIZATION, Enhancer, blocked, blurred, faded, unfaded
 from genlab.networks.unet import of_each
 
 MOST = {"max_darkness": 1.0, "max_fading": 0.5, "max_blur": 1.5, "max_noise": 15.0, "max_blocks": 1.0}
@@ -36,6 +36,14 @@ def test_darkness_and_fading_in_closed_form() -> None:
     found = faded(values, torch.tensor(1.0), torch.tensor(0.5))
     torch.testing.assert_close(found, torch.tensor([0.25, 0.28125, 0.75]))
     torch.testing.assert_close(faded(values, torch.tensor(0.0), torch.tensor(0.0)), values)
+    torch.testing.assert_close(unfaded(found, 1.0, 0.5), values)
+    assert torch.equal(unfaded(torch.tensor([0.1, 0.9]), 1.0, 0.5), torch.tensor([0.0, 1.0]))
+
+
+def test_the_baseline_undoes_the_mean_darkness_and_fading_and_nothing_else() -> None:
+    spoilt = faded((images() + 1) / 2, torch.tensor(0.5), torch.tensor(0.25)) * 2 - 1
+    torch.testing.assert_close(model(**MOST).baseline(spoilt), images(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(max_noise=15.0, max_blur=1.5).baseline(spoilt), spoilt)
 
 
 def test_blur_is_a_gaussian_of_each_images_own_width() -> None:
@@ -112,7 +120,7 @@ def test_it_mends_any_size_that_is_a_multiple_of_its_stride() -> None:
     mended = enhancer.translate(spoilt)
     assert mended.shape == spoilt.shape
     torch.testing.assert_close(mended[1:2], enhancer.translate(spoilt[1:2]))
-    assert torch.equal(enhancer.baseline(spoilt), spoilt)
+    assert enhancer.baseline(spoilt).shape == spoilt.shape
 
 
 @torch.no_grad()

@@ -99,3 +99,16 @@ def test_it_blends_at_any_size_and_each_image_alone(size: tuple[int, int]) -> No
     assert blended.shape == destination.shape
     assert blended.abs().max() <= 1
     torch.testing.assert_close(nothing, whole)
+
+
+def test_it_blends_in_mixed_precision() -> None:
+    model = gp_gan().eval()
+    source, destination = (torch.rand(2, 1, 3, 40, 25, generator=torch.Generator().manual_seed(2)) * 2 - 1).unbind()
+    mask = torch.zeros(1, 1, 40, 25, dtype=torch.bool)
+    mask[:, :, 10:30, 8:18] = True
+    with torch.no_grad():
+        exact = model.blend(source, destination, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = model.blend(source, destination, mask)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, exact, rtol=0, atol=0.05)

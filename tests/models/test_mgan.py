@@ -7,7 +7,9 @@ import torch
 from game import count, sgd, turns_of, without_trainer
 from torch import Tensor
 
+from genlab.config.compose import compose
 from genlab.datasets.batches import LabelledImages, UnpairedImages
+from genlab.datasets.photos_and_texture import PhotosAndTexture
 from genlab.errors import UsageError
 from genlab.models.mgan import MGAN, MarkovianGenerator
 from genlab.networks.markovian import MarkovianDiscriminator, feed_forward_discriminator
@@ -45,6 +47,17 @@ def uniform(*shape: int) -> Tensor:
 def test_the_papers_networks_have_its_sizes() -> None:
     assert count(MarkovianGenerator("relu4_1", 128, 3)) == 4_989_571
     assert count(MarkovianDiscriminator(["relu3_1"], 256, feed_forward_discriminator)) == 3_148_545
+
+
+def test_the_papers_recipe_turns_photographs_into_a_texture() -> None:
+    """Of noise there would be no content."""
+    settings = compose("train", ["+experiment=mgan_paper"]).config["dataset"]
+    dataset = PhotosAndTexture(**{name: value for name, value in settings.items() if name != "_target_"})
+    assert dataset.batch_type is UnpairedImages
+    dataset.setup()
+    assert dataset.sizes()["train"] == 102 * 64
+    batch = next(iter(dataset.train_dataloader()))
+    assert batch.first.shape == batch.second.shape == (64, 3, 128, 128)
 
 
 @pytest.mark.parametrize(("layer", "stride"), [("relu2_2", 2), ("relu3_1", 4), ("relu4_1", 8)])

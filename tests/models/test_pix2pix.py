@@ -60,3 +60,12 @@ def test_translations_are_noisy_reproducible_and_independent_of_the_batch(norm: 
 def test_a_side_that_cannot_be_halved_so_often_is_refused() -> None:
     with pytest.raises(ValueError, match=r"sides must be multiples of 64, as depth=6"):
         Pix2Pix((3, 32, 64), 4, 6, 2, "batch", 100.0, sgd)
+
+
+def test_batches_of_one_can_be_normalized_by_the_batch() -> None:
+    """As the paper has them: no normed map is one pixel."""
+    model = without_trainer(tiny("batch"))
+    assert model.least_batch == 1
+    one = batch()
+    model.training_step(PairedImages(one.source[:1], one.target[:1]), 0)
+    assert all(torch.isfinite(value) for value in model.said.values())

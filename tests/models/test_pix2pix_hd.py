@@ -1,6 +1,7 @@
 """Facts of Wang et al.'s networks, losses and instances."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from torch import nn
 
 from genlab.config import compose
 from genlab.datasets.batches import PairedImages
+from genlab.datasets.loader import Chosen
+from genlab.errors import UsageError
 from genlab.models.capabilities import Translates
-from genlab.models.pix2pix_hd import CHOICES, CoarseToFine, Pix2PixHD, feature_matching, perceptual_l1
+from genlab.models.pix2pix_hd import CHOICES, PIXELS_OF_EACH, Pix2PixHD, feature_matching, perceptual_l1
+from genlab.networks.coarse_to_fine import CoarseToFine
 from genlab.networks.patchgan import PatchGAN
+from genlab.networks.regions import region_means
 from genlab.networks.residual import ResidualGenerator
 from genlab.run import load_model
 
@@ -77,21 +82,24 @@ def test_the_turns_of_the_networks() -> None:
 
     model.descend = spy
     model.training_step(batch(), 0)
-    assert seen == ["discriminator", "generator"]
+    assert seen == ["generator", "discriminator"]
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_the_enhancer_adds_to_the_maps_of_the_coarse_generator() -> None:
-    network = CoarseToFine(3, 3, 4, 1, 1, 1)
-    images = torch.rand(2, 3, 16, 16)
-    coarse: list[torch.Tensor] = []
-    network.coarse.register_forward_hook(lambda module, inputs, output: coarse.extend([inputs[0], output]))
-    made = network(images)
-    assert made.shape == images.shape
-    assert coarse[0].shape == (2, 3, 8, 8)
-    torch.testing.assert_close(made, network.up(network.down(images) + coarse[1]))
-    # The border has no pixels beyond it in its averages.
-    torch.testing.assert_close(coarse[0][:, :, 0, 0], images[:, :, :2, :2].mean((2, 3)))
+def test_one_discriminator_judges_all_images_of_a_step() -> None:
+    model = small()
+    judged = model.judged
+    judges: list[dict[str, torch.Tensor]] = []
+
+    def spy(condition: torch.Tensor, images: torch.Tensor) -> Any:
+        judges.append(weights(model.discriminator))
+        return judged(condition, images)
+
+    model.judged = spy
+    model.training_step(batch(), 0)
+    assert len(judges) == 3
+    assert all(torch.equal(judge[name], weight) for judge in judges for name, weight in judges[0].items())
+    assert any(not torch.equal(judges[0][name], weight) for name, weight in weights(model.discriminator).items())
 
 
 def test_features_are_matched_at_all_layers_but_the_scores() -> None:
@@ -168,13 +176,34 @@ def test_a_translation_takes_the_features_of_the_most_alike_instances() -> None:
 
 def test_the_perceptual_term_is_0_for_equal_images_and_reaches_the_generator() -> None:
     model = small(image_shape=(3, 32, 32), perceptual_weight=10.0)
-    assert not list(model.vgg.parameters())
+    assert not list(model.loss_network.parameters())
     images = (torch.rand(2, 3, 32, 32) * 2 - 1).requires_grad_()
-    assert perceptual_l1(model.vgg, images, images).item() == 0
-    perceptual_l1(model.vgg, images, -images.detach()).backward()
+    assert perceptual_l1(model.loss_network, images, images).item() == 0
+    perceptual_l1(model.loss_network, images, -images.detach()).backward()
     assert images.grad is not None
     assert images.grad.any()
-    assert not any("vgg" in name for name in model.state_dict())
+    assert not any("network" in name for name in model.state_dict())
+
+
+def test_a_run_says_which_network_stands_in_for_vgg19(recwarn: pytest.WarningsRecorder) -> None:
+    small().on_fit_start()
+    assert not recwarn.list
+    said = r"the perceptual loss is of relu1_1, relu2_1, relu3_1, relu4_1 of vgg16_hed, .* not in .*vgg19-.*\.pth"
+    with pytest.warns(UserWarning, match=said):
+        small(perceptual_weight=10.0).on_fit_start()
+
+
+def test_a_run_goes_on_with_the_network_it_began_with_or_not_at_all() -> None:
+    without, with_vgg = (small(instances="none", feature_dim=0, perceptual_weight=weight) for weight in (0.0, 10.0))
+    checkpoint: dict[str, Any] = {"state_dict": {}}
+    with_vgg.on_save_checkpoint(checkpoint)
+    assert checkpoint["loss_features"] == "relu1_1, relu2_1, relu3_1, relu4_1 of vgg16_hed"
+    with_vgg.on_load_checkpoint(checkpoint)
+    without.on_save_checkpoint(checkpoint)
+    without.on_load_checkpoint(checkpoint)
+    said = "was trained with a perceptual loss of relu5_1 of vgg19, and here it is of relu1_1, .* of vgg16_hed\nthe"
+    with pytest.raises(UsageError, match=said):
+        with_vgg.on_load_checkpoint({"loss_features": "relu5_1 of vgg19"})
 
 
 @pytest.mark.parametrize(
@@ -206,3 +235,38 @@ def test_a_checkpoint_knows_what_instances_look_like(tmp_path: Path) -> None:
     assert model.known_features.std() > 0
     assert set((model.known_places[:, 0] / 10).unique().tolist()) == {0, 1}
     assert 0 < model.known_places[:, 1:].min() < model.known_places[:, 1:].max() <= 1
+
+
+class Pairs:
+    """Given pairs as a source."""
+
+    def __init__(self, pairs: PairedImages) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs.source)
+
+    def __getitems__(self, chosen: Chosen) -> PairedImages:
+        return PairedImages(*(images[chosen.items] for images in self.pairs))
+
+
+@pytest.mark.parametrize("keeper", ["validation", "checkpoint"])
+def test_known_features_are_of_the_encoder_as_it_is_at_validation_and_saving(
+    keeper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, data = small(), batch()
+    dataset = SimpleNamespace(sources={"train": Pairs(data)})
+    monkeypatch.setattr("genlab.models.pix2pix_hd.dataset_of", lambda trainer: dataset)
+    model._trainer = SimpleNamespace()
+    checkpoint: dict[str, Any] = {"state_dict": {"known_features": torch.zeros(1)}}
+    for _ in range(2):
+        model.training_step(data, 0)
+        if keeper == "validation":
+            model.on_validation_start()
+            known = model.known_features
+        else:
+            model.on_save_checkpoint(checkpoint)
+            known = checkpoint["state_dict"]["known_features"]
+        _, regions = model.told(data.source[:1])
+        features = region_means(model.encoder(data.target[:1]), regions).flatten(2)[0].T
+        assert torch.cdist(known[:PIXELS_OF_EACH], features, p=1).amin(1).max() < 1e-5

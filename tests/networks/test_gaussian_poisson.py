@@ -14,6 +14,7 @@ from genlab.networks.gaussian_poisson import (
     guidance,
     inverse_dct,
     num_doublings,
+    pairs_within,
     solve,
 )
 
@@ -75,6 +76,13 @@ def test_the_mean_is_that_of_the_colours() -> None:
     colours = uniform(1, 3, 10, 11)
     solution = solve(colours, uniform(1, 3, 9, 11, seed=1), uniform(1, 3, 10, 10, seed=2), 1.0)
     torch.testing.assert_close(solution.mean((2, 3)), colours.mean((2, 3)))
+
+
+def test_pairs_within_a_mask_have_both_pixels_chosen() -> None:
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    below, right = pairs_within(mask)
+    assert below.tolist() == [[True, False, False]]
+    assert right.tolist() == [[True, False], [False, False]]
 
 
 def test_differences_are_the_sources_inside_alone() -> None:

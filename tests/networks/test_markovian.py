@@ -80,6 +80,27 @@ def test_the_reader_is_the_network_and_belongs_to_no_model() -> None:
     assert found.shape[2] * stride_of("relu2_1") == 16
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_the_precision_of_the_images_does_not_change_the_weights(dtype: torch.dtype) -> None:
+    reader = FeatureReader("vgg16")
+    weight = reader.load().get_buffer("conv2_1_weight").clone()
+    images = maps(2, channels=3, side=16) * 2 - 1
+    expected = reader(images, ["relu2_1"])["relu2_1"]
+    reader(images.to(dtype), ["relu2_1"])
+    assert torch.equal(reader(images, ["relu2_1"])["relu2_1"], expected)
+    assert torch.equal(reader.load().get_buffer("conv2_1_weight"), weight)
+
+
+def test_no_gradient_flows_through_the_averages_of_real_patches() -> None:
+    """Through them, what is added to all real maps alike would be taken away again, and have none."""
+    torch.manual_seed(0)
+    discriminator = MarkovianDiscriminator(["relu1_1"], 5, optimizing_discriminator)
+    first = discriminator["relu1_1"][1]
+    [(real, _)] = discriminator({"relu1_1": maps(0)}, {"relu1_1": maps(1)})
+    (gradient,) = torch.autograd.grad(real.sum(), first.bias)
+    assert gradient.abs().min() > 1e-3
+
+
 def test_layers_that_the_network_has_not_are_refused() -> None:
     FeatureReader("vgg16").check(["relu1_1", "relu4_3"])
     with pytest.raises(UsageError, match=r"model\.features=vgg16: vgg16_hed has no layer relu5_1"):
