@@ -28,7 +28,7 @@ SHORT = [
 """Two epochs of three batches of 16."""
 
 LARGE = 3 * 32 * 32
-"""Numbers in an item above which batches have 6 of them, for the sake of time."""
+"""Numbers in an item above which it is large."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,15 @@ def _one_thread() -> None:
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data, large images in batches of 6."""
-    shape = compose("train", [f"model={model}"]).config["dataset"].get("data_shape") or []
-    small = ["dataset.batch_size=6"] if math.prod(shape) > LARGE else []
+    """The configuration of a short training of a model on its own default data.
+
+    For the sake of time, large images come in batches of 6 and their networks are narrow.
+    """
+    recipe = compose("train", [f"model={model}"]).config
+    small = []
+    if math.prod(recipe["dataset"].get("data_shape") or []) > LARGE:
+        widths = (key for key in ("width", "discriminator_width") if key in recipe["model"])
+        small = ["dataset.batch_size=6", *(f"model.{key}=8" for key in widths)]
     return compose("train", [f"model={model}", *SHORT, *small, *words]).config
 
 

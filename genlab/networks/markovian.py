@@ -117,7 +117,8 @@ class MarkovianDiscriminator(nn.ModuleDict):
         assert isinstance(network, nn.Sequential)
         for module in network:
             if isinstance(module, nn.BatchNorm2d):
-                variance, mean = torch.var_mean(real.detach(), (0, 2, 3), correction=0)
+                # In mixed precision the maps are less precise than the weights, which the averages have to be like.
+                variance, mean = torch.var_mean(real.detach().to(module.weight.dtype), (0, 2, 3), correction=0)
                 real, fake = (
                     batch_norm(maps, mean, variance, module.weight, module.bias, eps=module.eps)
                     for maps in (real, fake)

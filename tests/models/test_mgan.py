@@ -7,7 +7,7 @@ import torch
 from game import count, sgd, turns_of, without_trainer
 from torch import Tensor
 
-from genlab.config.compose import compose
+from genlab.config import compose
 from genlab.datasets.batches import LabelledImages, UnpairedImages
 from genlab.datasets.photos_and_texture import PhotosAndTexture
 from genlab.errors import UsageError

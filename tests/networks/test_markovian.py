@@ -91,6 +91,20 @@ def test_the_precision_of_the_images_does_not_change_the_weights(dtype: torch.dt
     assert torch.equal(reader.load().get_buffer("conv2_1_weight"), weight)
 
 
+@pytest.mark.parametrize("network", [optimizing_discriminator, feed_forward_discriminator])
+def test_scores_in_mixed_precision_are_nearly_those_in_single(network: object) -> None:
+    torch.manual_seed(0)
+    discriminator = MarkovianDiscriminator(["relu1_1"], 5, network)  # type: ignore[arg-type]
+    real, fake = {"relu1_1": maps(0)}, {"relu1_1": maps(1)}
+    [exact] = discriminator(real, fake)
+    with torch.autocast("cpu", torch.bfloat16):
+        [mixed] = discriminator({"relu1_1": maps(0).bfloat16()}, {"relu1_1": maps(1).bfloat16()})
+        discriminator_loss([mixed]).backward()
+    for found, expected in zip(mixed, exact, strict=True):
+        torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.05)
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in discriminator.parameters())
+
+
 def test_no_gradient_flows_through_the_averages_of_real_patches() -> None:
     """Through them, what is added to all real maps alike would be taken away again, and have none."""
     torch.manual_seed(0)
