@@ -1,20 +1,17 @@
 """What is the same in every model that enlarges images with the generator of SRGAN."""
 
-from typing import Any
-
 import torch
-from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from genlab.errors import UsageError
 from genlab.losses.perceptual import Content, ContentLoss
+from genlab.models.feature_loss import FeatureLoss
 from genlab.networks.srresnet import Generator, Skip, enlarged, reduced
-from genlab.networks.vgg import VGG16Features, vgg19_file
 
 
-class FromLowResolution:
+class FromLowResolution(FeatureLoss):
     """Enlarges images, is trained on photographs that it reduces itself, and tells which network its loss is of."""
 
+    loss_name = "content loss"
     directions = ("x_to_y",)
     stride = 1
     scale: int
@@ -42,32 +39,11 @@ class FromLowResolution:
         self.scale = scale
         self.generator = Generator(channels, scale, width, num_blocks, batch_norm, skip)
         self.content = ContentLoss(content)
+        self.loss_network, self.loss_features = self.content.network, self.content.name
 
     @property
     def degradation(self) -> str:
         return f"bicubic, {self.scale} times smaller"
-
-    def on_fit_start(self) -> None:
-        if isinstance(self.content.network, VGG16Features):
-            rank_zero_warn(
-                f"the content loss is of {self.content.name}, which comes with genlab; the paper's is of VGG19, whose "
-                f"weights are not in {vgg19_file()}"
-            )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["content"] = self.content.name
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Called when a run goes on.
-
-        Raises:
-            UsageError: it has been trained on the features of another network than there is now.
-        """
-        if (before := checkpoint["content"]) != self.content.name:
-            raise UsageError(
-                f"this run was trained with a content loss of {before}, and here it is of {self.content.name}\n"
-                "the weights of VGG19 are used where torch's cache has them: bring them there, or take them away"
-            )
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """``(N, C, H, W)`` in [-1, 1], ``scale`` times smaller; nothing is drawn."""

@@ -45,11 +45,11 @@ def test_a_run_says_that_the_embedded_network_stands_in(recwarn: pytest.Warnings
 def test_a_run_goes_on_with_the_network_it_began_with_or_not_at_all() -> None:
     checkpoint: dict[str, Any] = {}
     model(content="vgg22").on_save_checkpoint(checkpoint)
-    assert checkpoint == {"content": "relu2_2 of vgg16_hed"}
+    assert checkpoint == {"loss_features": "relu2_2 of vgg16_hed"}
     model(content="vgg22").on_load_checkpoint(checkpoint)
     said = "was trained with a content loss of relu2_2 of vgg19, and here it is of relu2_2 of vgg16_hed\nthe weights of"
     with pytest.raises(UsageError, match=said):
-        model(content="vgg22").on_load_checkpoint({"content": "relu2_2 of vgg19"})
+        model(content="vgg22").on_load_checkpoint({"loss_features": "relu2_2 of vgg19"})
 
 
 def test_sides_that_are_no_multiples_of_the_scale_are_refused() -> None:
