@@ -13,6 +13,7 @@ SHORT = {
     "train": ["trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "threads=1"],
     "sample": ["batch_size=64"],
     "apply": ["device=cpu"],
+    "datasets": ["num_items=2"],
     "evaluate": ["num_samples=20", "iwae_k=2", "iwae_images=2", "device=cpu"],
 }
 PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif", "growth": "growth.gif"}
@@ -37,6 +38,10 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
 
         code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)
         assert code == 0, f"{shlex.join(words)}\n{output}"
+        if words[0] == "datasets":
+            exported = next(word.removeprefix("output=") for word in words if word.startswith("output="))
+            assert list((tmp_path / exported).glob("*/0001.png")), output
+            continue
         run = next((word.partition("=")[2] for word in words if word.startswith("run_dir=")), words[1])
         if words[0] == "train":
             runs.add(run)
@@ -50,4 +55,5 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
         assert run in runs
     film = {"1_likelihood": "plane_gmm/samples/mixture.gif", "2_adversarial": "ring_gan/samples/learning.gif"}
     film["3_autoregressive"] = "pixel_cnn/samples/growth-last-seed-0/growth.gif"
+    film["4_translation"] = "pix2pix/samples/epoch-0002-translations.png"
     assert (tmp_path / "runs" / film[page.stem]).is_file()
