@@ -41,6 +41,22 @@ def test_every_model_is_shown(capsys: pytest.CaptureFixture[str], model: str) ->
     assert shown["checkpoint_bytes"] > 4 * shown["parameters"]
 
 
+@pytest.mark.parametrize(
+    ("recipe", "networks"),
+    [
+        ("pix2pix_paper", {"generator": 54_413_955, "discriminator": 2_768_705}),
+        ("srresnet_paper", {"generator": 1_549_462}),
+        ("mdan_paper", {"discriminator": 606_977}),
+    ],
+)
+def test_a_recipe_is_shown_without_its_data(
+    recipe: str, networks: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even if its data set still needs a folder, or a download."""
+    assert main(["show", f"+experiment={recipe}", "json=true"]) == 0
+    assert json.loads(capsys.readouterr().out)["networks"] == networks
+
+
 def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
     assert "no runs under" in genlab("runs", folder=tmp_path)[1]
     assert genlab(*TRAIN, "trainer.max_steps=2", "run_dir=outputs/one", folder=tmp_path)[0] == 0
