@@ -236,8 +236,11 @@ def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> Non
         print_table(applied.values, named)
     shown = applied.files if len(applied.files) <= 3 else [*applied.files[:3], "…"]
     count = f"{len(applied.values):,} image{'s' if len(applied.values) > 1 else ''}"
-    where = ", ".join(shown) if applied.folder is None else os.path.relpath(applied.folder)
+    where = ", ".join(shown) if applied.folder is None else f"the folder {os.path.relpath(applied.folder)}"
     print(f"{count} written to {where}" if named == "output" else f"written to {where}")
+    sheets = [name for name in applied.files if name.startswith("translations.")]
+    if sheets and applied.folder is not None:
+        print(f"before and after: {os.path.relpath(applied.folder / sheets[0])}")
 
 
 def print_table(rows: list[dict[str, Any]], named: str) -> None:

@@ -206,7 +206,7 @@ def test_the_usual_place_of_translations_names_the_direction(folder: Path) -> No
     code, output = genlab("apply", "translator", "input='pictures/c*.png'", folder=folder)
     assert code == 0, output
     assert "CycleGAN, kind=translations, of checkpoint 'last', step 4" in output
-    assert "1 image written to translator/applied/translations-x_to_y-last-pictures" in output
+    assert "1 image written to the folder translator/applied/translations-x_to_y-last-pictures" in output
     assert (folder / "translator/applied/translations-x_to_y-last-pictures/colour.png").is_file()
 
 
