@@ -27,7 +27,7 @@ SHORT = [
 ]
 """Two epochs of three batches of 16."""
 
-LARGE = 3 * 32 * 32
+LARGE = 64 * 64
 """Numbers in an item above which it is large."""
 
 

@@ -80,13 +80,21 @@ def test_a_recipe_gives_exactly_the_constructor_arguments(model: str) -> None:
 @pytest.mark.parametrize(("group", "name"), RECIPES)
 def test_no_recipe_sets_a_value_of_a_class_that_it_did_not_choose(group: str, name: str) -> None:
     path = config_dir() / group / f"{name}.yaml"
-    defaults = yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", [])
-    chosen = {str(key).removeprefix("override /") for entry in defaults if isinstance(entry, dict) for key in entry} | {
-        group
-    }
+    chosen = chosen_by(path) | {group}
     for key in keys_of(path):
         top = key.split(".")[0]
         assert top not in GROUPS or top in chosen, f"{path} sets {key}, but does not choose the {top}"
+
+
+def chosen_by(path: Path) -> set[str]:
+    """The groups that a recipe chooses from, itself or by the recipe that it changes."""
+    found: set[str] = set()
+    for entry in yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults", []):
+        if isinstance(entry, dict):
+            found |= {str(key).removeprefix("override /") for key in entry}
+        elif entry != "_self_":
+            found |= chosen_by(path.with_name(f"{entry}.yaml"))
+    return found
 
 
 @pytest.mark.parametrize("option", options("optimizer"))

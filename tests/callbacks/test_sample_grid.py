@@ -62,6 +62,7 @@ class Enlarger(Translator):
     """Takes every other pixel for the degraded image."""
 
     scale = 2
+    degradation = "every other pixel"
 
     def degrade(self, images: Tensor, generator: Any = None) -> Tensor:
         return images[..., ::2, ::2].contiguous()
