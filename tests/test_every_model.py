@@ -32,7 +32,8 @@ BatchNorm = torch.nn.modules.batchnorm._BatchNorm
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
 
 
-@pytest.fixture(scope="module", params=MODELS)
+# All tests of a model in one process, which trains it once for several of them.
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in MODELS])
 def model_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
