@@ -4,6 +4,7 @@ Wang, Liu, Zhu, Tao, Kautz & Catanzaro, "High-Resolution Image Synthesis and Sem
 GANs", CVPR 2018, arXiv:1711.11585.
 """
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -235,8 +236,9 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         """Each instance looks like the one most alike in training or, with a generator, one of the most alike."""
         seen, regions = self.told(images)
         if self.feature_dim:
-            draw = lambda: torch.randint(CHOICES, (), generator=generator)  # noqa: E731
-            ranks = row_by_row(len(images), draw) if generator else torch.zeros(len(images), dtype=torch.int64)
+            ranks = torch.zeros(len(images), dtype=torch.int64)
+            if generator is not None:
+                ranks = row_by_row(len(images), partial(torch.randint, CHOICES, (), generator=generator))
             places = places_of(regions, self.labels(images))
             features = [self.likely(*one) for one in zip(places, regions, ranks.tolist(), strict=True)]
             seen = torch.cat([seen, torch.stack(features).to(seen)], 1)
