@@ -18,17 +18,16 @@ the detail that would show it. The archive holds WebP images and index.json:
 import colorsys
 import io
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import resvg_py
-from archive import ASSETS, options
+from archive import options
 from dicebear import Avatar, Style
 from numpy.random import Generator
-from numpy.typing import NDArray
+from pack import finish
 from PIL import Image
 
 SIDE = 64
@@ -227,26 +226,10 @@ def rebuilt(style: Style) -> dict[str, bytes]:
     return made | {"index.json": json.dumps(contents, ensure_ascii=False, separators=(",", ":")).encode()}
 
 
-def pixels(webp: bytes) -> NDArray:
-    return np.asarray(Image.open(io.BytesIO(webp))).astype(np.int16)
-
-
 def main() -> None:
     given = options(__doc__ or "")
     definition = files("dicebear_styles").joinpath("adventurer.json").read_text("utf-8")
-    made = rebuilt(Style(json.loads(definition)))
-    with zipfile.ZipFile(ASSETS / "avatars.zip") as archive:
-        committed = {name: archive.read(name) for name in archive.namelist()}
-    if made.keys() != committed.keys() or made["index.json"] != committed["index.json"]:
-        raise SystemExit("avatars.zip: the index or the names of the images are not as committed")
-    changed = [name for name in made if made[name] != committed[name]]
-    furthest = max((int(np.abs(pixels(made[name]) - pixels(committed[name])).max()) for name in changed), default=0)
-    print(f"avatars.zip: {len(made)} files, {len(changed)} not as committed, pixels differ by up to {furthest} of 255")
-    if given.out is not None:
-        with zipfile.ZipFile(given.out, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in made.items():
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-        print(f"wrote {given.out}")
+    finish("avatars.zip", rebuilt(Style(json.loads(definition))), given.out)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ palette of 256 colours, and index.json, whose "items" have "code", "name", "shor
 import io
 import json
 import random
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from archive import ASSETS, members, options
-from numpy.typing import NDArray
+from archive import members, options
+from pack import finish
 from PIL import Image
 
 STYLES = ["google", "twitter"]
@@ -125,25 +124,9 @@ def rebuilt(folder: Path) -> dict[str, bytes]:
     return {"index.json": index, **dict(sorted(images.items()))}
 
 
-def pixels(data: bytes) -> NDArray:
-    return np.asarray(Image.open(io.BytesIO(data))).astype(np.int16)
-
-
 def main() -> None:
     given = options(__doc__ or "", "the folder that holds the two packages")
-    made = rebuilt(given.source)
-    with zipfile.ZipFile(ASSETS / "emoji_styles.zip") as archive:
-        committed = {name: archive.read(name) for name in archive.namelist()}
-    if made.keys() != committed.keys() or made["index.json"] != committed["index.json"]:
-        raise SystemExit("emoji_styles.zip: the index or the names of the images are not as committed")
-    changed = [name for name in made if made[name] != committed[name]]
-    furthest = max((int(np.abs(pixels(made[name]) - pixels(committed[name])).max()) for name in changed), default=0)
-    print(f"emoji_styles.zip: {len(made)} files, {len(changed)} not as committed, pixels differ by up to {furthest}")
-    if given.out is not None:
-        with zipfile.ZipFile(given.out, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in made.items():
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-        print(f"wrote {given.out}")
+    finish("emoji_styles.zip", rebuilt(given.source), given.out)
 
 
 if __name__ == "__main__":

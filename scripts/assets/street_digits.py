@@ -24,6 +24,7 @@ import numpy as np
 from archive import ASSETS, members, options
 from numpy.random import Generator
 from numpy.typing import NDArray
+from pack import finish
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 SIDE, ROWS = 32, 32
@@ -163,25 +164,9 @@ def rebuilt(folder: Path) -> dict[str, bytes]:
     return {"index.json": json.dumps(contents, separators=(",", ":")).encode(), **mosaics}
 
 
-def pixels(data: bytes) -> NDArray:
-    return np.asarray(Image.open(io.BytesIO(data))).astype(np.int16)
-
-
 def main() -> None:
     given = options(__doc__ or "", "the folder that holds the packages of fonts")
-    made = rebuilt(given.source)
-    with zipfile.ZipFile(ASSETS / "street_digits.zip") as archive:
-        committed = {name: archive.read(name) for name in archive.namelist()}
-    if made.keys() != committed.keys() or made["index.json"] != committed["index.json"]:
-        raise SystemExit("street_digits.zip: the index or the names of the mosaics are not as committed")
-    changed = [name for name in made if made[name] != committed[name]]
-    furthest = max((int(np.abs(pixels(made[name]) - pixels(committed[name])).max()) for name in changed), default=0)
-    print(f"street_digits.zip: {len(made)} files, {len(changed)} not as committed, pixels differ by up to {furthest}")
-    if given.out is not None:
-        with zipfile.ZipFile(given.out, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in made.items():
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-        print(f"wrote {given.out}")
+    finish("street_digits.zip", rebuilt(given.source), given.out)
 
 
 if __name__ == "__main__":

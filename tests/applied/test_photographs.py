@@ -9,6 +9,7 @@ from PIL import Image, ImageCms
 
 from genlab.applied.photographs import (
     Head,
+    Photograph,
     encode,
     picture,
     probe,
@@ -27,7 +28,7 @@ def pixels(height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (height, width, channels), dtype=np.uint8)
 
 
-def read(path: Path, channels: int = 3):  # type: ignore[no-untyped-def]
+def read(path: Path, channels: int = 3) -> Photograph:
     return read_photograph(PictureFiles(path.parent, [path.name]), 0, channels)
 
 

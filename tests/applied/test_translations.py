@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genlab.applied.inputs import Inputs, images_at
 from genlab.applied.photographs import Head
 from genlab.applied.results import Applied, places_of, result_names
+from genlab.applied.sheets import Sheet
 from genlab.applied.translations import Translation, blend, heads_of, translate
 from genlab.errors import DataError, RunError, UsageError
 
@@ -56,12 +57,19 @@ def fill(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
         Image.fromarray(noise(height, width, seed)).save(folder / name)
 
 
-def run(model: Fake, given: str, output: Path | None, tile: int | None = 64, **settings: object) -> Applied:
-    values = {"direction": "x_to_y", "batch_size": 4, "sheet": None} | settings
-    translation = Translation(model, 3, str(values["direction"]), tile, int(str(values["batch_size"])), "32-true")
+def run(
+    model: Fake,
+    given: str,
+    output: Path | None,
+    tile: int | None = 64,
+    direction: str = "x_to_y",
+    batch_size: int = 4,
+    sheet: Sheet | None = None,
+) -> Applied:
+    translation = Translation(model, 3, direction, tile, batch_size, "32-true")
     with images_at(given) as inputs:
         place = None if output is None else str(output)
-        return translate(translation, inputs, place, Path(given), values["sheet"])  # type: ignore[arg-type]
+        return translate(translation, inputs, place, Path(given), sheet)
 
 
 def test_images_keep_their_names_and_sizes(tmp_path: Path) -> None:
