@@ -7,24 +7,18 @@ activations; before anything is timed they are checked to give the same likeliho
 measures every line once, in turn, in this process; a figure is the median over the rounds of the ratios within a round.
 """
 
-import argparse
-import os
-import statistics
 import time
 from typing import Any
 
 import torch
-from bench_train import Clock, by_genlab, config_of
-from rich.console import Console
-from rich.table import Table
+from bench_train import beside_plain_loops, config_of, rounds_given, show
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genlab.config import build
-from genlab.config.devices import cpu_bf16
+from genlab.datasets.batches import LabelledImages
 from genlab.losses.mixture import discretized_logistic_mixture
 from genlab.networks.two_streams import Scale, TwoStreams, down, right, with_ones
-from genlab.training import build_model, keep_freed_memory, resolve_threads
+from genlab.training import build_model
 
 STEPS = 4
 WORDS = {
@@ -170,13 +164,14 @@ def check(name: str, images: Tensor) -> None:
     torch.testing.assert_close(plain.eval().loss(images), -model.log_likelihood(images).mean(), rtol=1e-4, atol=1e-3)
 
 
-def by_plain_loop(name: str, batches: list[Tensor]) -> float:
-    """Seconds of full steps, float32, after as many to warm up."""
+def by_plain_loop(name: str, batches: list[LabelledImages]) -> float:
+    """Seconds of full steps, float32, after as many to warm up and a check that both are the same network."""
+    check(name, batches[0].images)
     model, plain = plain_of(name)
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     for _ in range(2):
         started = time.perf_counter()
-        for images in batches:
+        for images, _ in batches:
             optimizer.zero_grad()
             plain.loss(model.quantize(images)).backward()
             optimizer.step()
@@ -185,31 +180,8 @@ def by_plain_loop(name: str, batches: list[Tensor]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    os.environ["GENLAB_ALLOW"] = Clock.__module__
-    torch.set_num_threads(resolve_threads("auto"))
-    keep_freed_memory()
-    ratios: dict[str, list[float]] = {}
-    for name, words in WORDS.items():
-        dataset = build(config_of(*words)["dataset"], "dataset")
-        dataset.setup()
-        batches = [batch.images for _, batch in zip(range(STEPS), dataset.train_dataloader(), strict=False)]
-        check(name, batches[0])
-        few = (*words, f"trainer.limit_train_batches={STEPS}")
-        for _ in range(rounds):
-            plain, ours = by_plain_loop(name, batches), by_genlab(*few)
-            ratios.setdefault(f"{name}: steps/s, genlab : plain loop, float32", []).append(plain / ours)
-            if cpu_bf16():
-                fast = by_genlab(*few, "precision=bf16-mixed")
-                ratios.setdefault(f"{name}: steps/s, genlab in bf16 : plain loop in float32", []).append(plain / fast)
-    table = Table("measured", "median", "least", "most", box=None)
-    for name, values in ratios.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
-    console = Console(width=140)
-    console.print(table)
-    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+    rounds = rounds_given(__doc__, 3)
+    show(beside_plain_loops(WORDS, STEPS, by_plain_loop, rounds), rounds)
 
 
 if __name__ == "__main__":

@@ -7,21 +7,15 @@ Each round measures every line once, in turn, in this process; a figure is the m
 within a round.
 """
 
-import argparse
-import os
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from bench_train import Clock, by_genlab, config_of
-from rich.console import Console
-from rich.table import Table
+from bench_train import beside_plain_loops, config_of, rounds_given, show
 from torch import Tensor
 
-from genlab.config import build
-from genlab.config.devices import cpu_bf16
+from genlab.datasets.batches import LabelledImages
 from genlab.losses.adversarial import (
     discriminator_loss,
     gradient_penalty,
@@ -31,7 +25,7 @@ from genlab.losses.adversarial import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from genlab.training import build_model, keep_freed_memory, resolve_threads
+from genlab.training import build_model
 
 STEPS = 8
 WORDS = {
@@ -71,7 +65,7 @@ def sngan_losses() -> Losses:
 LOSSES = {"dcgan": dcgan_losses(), "wgan_gp": wgan_gp_losses(), "sngan": sngan_losses()}
 
 
-def bare(name: str, batches: list[Tensor]) -> float:
+def bare(name: str, batches: list[LabelledImages]) -> float:
     """Seconds of full steps, float32, after as many to warm up."""
     model: Any = build_model(config_of(*WORDS[name]))
     generator, judge = model.generator, getattr(model, "discriminator", None) or model.critic
@@ -79,7 +73,7 @@ def bare(name: str, batches: list[Tensor]) -> float:
     judge_loss, generator_loss = LOSSES[name]
     for _ in range(2):
         started = time.perf_counter()
-        for real in batches:
+        for real, _ in batches:
             with torch.set_grad_enabled(name == "dcgan"):  # it trains the generator on the same images
                 fake = generator(torch.randn(len(real), model.latent_dim))
             judge_optimizer.zero_grad()
@@ -97,30 +91,8 @@ def bare(name: str, batches: list[Tensor]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    os.environ["GENLAB_ALLOW"] = Clock.__module__
-    torch.set_num_threads(resolve_threads("auto"))
-    keep_freed_memory()
-    ratios: dict[str, list[float]] = {}
-    for name, words in WORDS.items():
-        dataset = build(config_of(*words)["dataset"], "dataset")
-        dataset.setup()
-        batches = [batch.images for _, batch in zip(range(STEPS), dataset.train_dataloader(), strict=False)]
-        few = (*words, f"trainer.limit_train_batches={STEPS}")
-        for _ in range(rounds):
-            plain, ours = bare(name, batches), by_genlab(*few)
-            ratios.setdefault(f"{name}: steps/s, genlab : bare loop, float32", []).append(plain / ours)
-            if cpu_bf16():
-                fast = by_genlab(*few, "precision=bf16-mixed")
-                ratios.setdefault(f"{name}: steps/s, genlab in bf16 : bare loop in float32", []).append(plain / fast)
-    table = Table("measured", "median", "least", "most", box=None)
-    for name, values in ratios.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
-    console = Console(width=140)
-    console.print(table)
-    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+    rounds = rounds_given(__doc__, 5)
+    show(beside_plain_loops(WORDS, STEPS, bare, rounds), rounds)
 
 
 if __name__ == "__main__":

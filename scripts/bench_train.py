@@ -13,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -169,13 +169,51 @@ def checkpoint_seconds(state: dict[str, Any], folder: Path) -> tuple[float, floa
     return plain, time.perf_counter() - started
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+def rounds_given(description: str | None, usual: int) -> int:
+    """What ``--rounds`` says; sets up this process."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=usual)
+    rounds: int = parser.parse_args().rounds
     os.environ["GENLAB_ALLOW"] = Clock.__module__
     torch.set_num_threads(resolve_threads("auto"))
     keep_freed_memory()
+    return rounds
+
+
+def beside_plain_loops(
+    recipes: Mapping[str, Sequence[str]], steps: int, plain: Callable[[str, list[Any]], float], rounds: int
+) -> dict[str, list[float]]:
+    """Ratios of steps a second, genlab to plain loops in float32, of recipes by name.
+
+    Args:
+        plain: gives the seconds of a plain loop over batches.
+    """
+    ratios: dict[str, list[float]] = {}
+    for name, words in recipes.items():
+        dataset = build(config_of(*words)["dataset"], "dataset")
+        dataset.setup()
+        batches = [batch for _, batch in zip(range(steps), dataset.train_dataloader(), strict=False)]
+        few = (*words, f"trainer.limit_train_batches={steps}")
+        for _ in range(rounds):
+            seconds, ours = plain(name, batches), by_genlab(*few)
+            ratios.setdefault(f"{name}: steps/s, genlab : plain loop, float32", []).append(seconds / ours)
+            if cpu_bf16():
+                fast = by_genlab(*few, "precision=bf16-mixed")
+                ratios.setdefault(f"{name}: steps/s, genlab in bf16 : plain loop in float32", []).append(seconds / fast)
+    return ratios
+
+
+def show(ratios: Mapping[str, Sequence[float]], rounds: int) -> None:
+    table = Table("measured", "median", "least", "most", box=None)
+    for name, values in ratios.items():
+        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
+    console = Console(width=140)
+    console.print(table)
+    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+
+
+def main() -> None:
+    rounds = rounds_given(__doc__, 5)
     dataset = build(config_of(*VAE_WORDS)["dataset"], "dataset")
     assert isinstance(dataset, Dataset)
     dataset.setup()
@@ -214,14 +252,9 @@ def main() -> None:
                 note("the same: steps/s, genlab in bf16 : bare loop in float32", bare / fast)
             plain, whole = checkpoint_seconds(state, folder)
             note("checkpoint of that DCGAN: seconds, genlab : torch.save and fsync", whole / plain)
-    table = Table("measured", "median", "least", "most", box=None)
-    for name, values in ratios.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
+    show(ratios, rounds)
     if not cpu_bf16():
-        table.add_row("DCGAN in bf16", "-", "-", "this CPU has no native bf16")
-    console = Console(width=140)
-    console.print(table)
-    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+        print("DCGAN in bf16 is left out: this CPU has no native bf16")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ once, in turn, in this process; a figure is the median over the rounds of the ra
 computes in bf16 itself, the losses after 50 steps in bf16 are compared with those in float32, too.
 """
 
-import argparse
 import csv
-import os
 import statistics
 import tempfile
 import time
@@ -19,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_train import Clock, by_genlab, config_of
-from rich.console import Console
-from rich.table import Table
+from bench_train import beside_plain_loops, config_of, rounds_given, show
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss
 
-from genlab.config import build, save
+from genlab.config import save
 from genlab.config.devices import cpu_bf16
 from genlab.run import Run
-from genlab.training import build_model, fit, keep_freed_memory, prepare, resolve_threads
+from genlab.training import build_model, fit, prepare
 
 STEPS = 6
 BF16_STEPS = 50
@@ -129,36 +125,15 @@ def losses_after(*words: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    os.environ["GENLAB_ALLOW"] = Clock.__module__
-    torch.set_num_threads(resolve_threads("auto"))
-    keep_freed_memory()
-    ratios: dict[str, list[float]] = {}
-    for name, words in WORDS.items():
-        dataset = build(config_of(*words)["dataset"], "dataset")
-        dataset.setup()
-        batches = [batch for _, batch in zip(range(STEPS), dataset.train_dataloader(), strict=False)]
-        few = (*words, f"trainer.limit_train_batches={STEPS}")
-        for _ in range(rounds):
-            plain, ours = bare(name, batches), by_genlab(*few)
-            ratios.setdefault(f"{name}: steps/s, genlab : bare loop, float32", []).append(plain / ours)
-            if cpu_bf16():
-                fast = by_genlab(*few, "precision=bf16-mixed")
-                ratios.setdefault(f"{name}: steps/s, genlab in bf16 : bare loop in float32", []).append(plain / fast)
-    table = Table("measured", "median", "least", "most", box=None)
-    for name, values in ratios.items():
-        table.add_row(name, *(f"{value:.2f}" for value in (statistics.median(values), min(values), max(values))))
-    console = Console(width=140)
+    rounds = rounds_given(__doc__, 5)
+    ratios = beside_plain_loops(WORDS, STEPS, bare, rounds)
     if cpu_bf16():
         words = WORDS["cyclegan 64, batch 8"]
         exact, coarse = losses_after(*words), losses_after(*words, "precision=bf16-mixed")
         for name, value in exact.items():
             change = coarse[name] / value - 1
-            console.print(f"{name} after {BF16_STEPS} steps: {value:.4f} in float32, {change:+.1%} in bf16")
-    console.print(table)
-    console.print(f"{torch.get_num_threads()} threads, {rounds} rounds, torch {torch.__version__}")
+            print(f"{name} after {BF16_STEPS} steps: {value:.4f} in float32, {change:+.1%} in bf16")
+    show(ratios, rounds)
 
 
 if __name__ == "__main__":
