@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GenlabError as error:
         code = complain(str(error), error.exit_code)
     except MemoryError as error:
-        code = complain(out_of_memory(error), ResourceError.exit_code)
+        code = complain(out_of_memory(error, arguments[0]), ResourceError.exit_code)
     except OSError as error:
         if error.errno not in NO_ROOM:
             code = defect(error)
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = complain(f"{error.strerror}{where}: choose another place or make room", ResourceError.exit_code)
     except Exception as error:  # the only place where a defect becomes a message
         if "OutOfMemory" in type(error).__name__ or "not enough memory" in str(error):
-            code = complain(out_of_memory(error), ResourceError.exit_code)
+            code = complain(out_of_memory(error, arguments[0]), ResourceError.exit_code)
         elif "DataLoader worker" in str(error):  # torch's handler of SIGCHLD raises wherever the process is
             first = str(error).splitlines()[0]
             code = complain(f"a process that reads data was killed: {first}\ntry dataset.num_workers=0", 6)
@@ -202,6 +202,11 @@ def defect(error: BaseException) -> int:
     )
 
 
-def out_of_memory(error: BaseException) -> str:
+def out_of_memory(error: BaseException, command: str) -> str:
     first = str(error).splitlines()[0] if str(error) else "out of memory"
-    return f"there is not enough memory: {first}\ntry a smaller dataset.batch_size or model"
+    smaller = {
+        "apply": "batch_size, or tile=256 for large images",
+        "evaluate": "batch_size",
+        "sample": "batch_size",
+    }.get(command, "dataset.batch_size or model")
+    return f"there is not enough memory: {first}\ntry a smaller {smaller}"

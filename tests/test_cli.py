@@ -161,6 +161,21 @@ def test_errors_become_exit_codes(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [("apply", "try a smaller batch_size, or tile=256 for large images"), ("sample", "try a smaller batch_size")],
+)
+def test_what_to_make_smaller_is_an_option_of_the_command(
+    command: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "dispatch", fail)
+    assert cli.main([command]) == 6
+    assert capsys.readouterr().err == f"genlab: there is not enough memory: out of memory\n{advice}\n"
+
+
 def test_sys_argv_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["genlab", "train", "model=nope"])
     assert cli.main() == 2

@@ -213,7 +213,8 @@ def check_options(model: Any, kind: Kind, given: dict[str, Any]) -> None:
     direction = given["direction"]
     if direction is not None and direction not in model.directions:
         raise UsageError(
-            f"direction={direction}: {type(model).__name__} translates in the direction {' or '.join(model.directions)}"
+            f"direction={direction}: {type(model).__name__} translates in no such direction\n"
+            f"set direction={' or direction='.join(model.directions)}, or leave the word out"
         )
 
 

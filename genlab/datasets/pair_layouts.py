@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from genlab.datasets.layout import draw, image_suffixes, nearest_folder
@@ -131,7 +132,8 @@ def _partnered(folder: Path, places: dict[str, tuple[str, str]], layout: PairLay
         for name, found in zip(names, files, strict=True):
             if not found:
                 raise _wrong(folder, f"has no pictures in {name}", EXPECTED_PAIRS)
-        lonely += _lonely(files[0], files[1], names[1]) + _lonely(files[1], files[0], names[0])
+        of_a, of_b = _lonely(files[0], files[1], names[1]), _lonely(files[1], files[0], names[0])
+        lonely += [line for both in zip_longest(of_a, of_b) for line in both if line]  # so that both are listed
         counts.append(f"{names[0]} has {len(files[0])} and {names[1]} {len(files[1])}")
         partners = {Path(file).stem: file for file in files[1]}
         layout.parts[part] = (files[0], [partners.get(Path(file).stem, "") for file in files[0]])
@@ -217,4 +219,6 @@ def _both(folder: Path, where: Path, below: Iterable[str], expected: str) -> Non
 
 
 def _wrong(folder: Path, what: str, expected: str) -> DataError:
-    return DataError(f"{folder} {what}\n{expected}\nfound\n{draw(folder)}\nset it with dataset.path=FOLDER")
+    return DataError(
+        f"{folder} {what}\n{expected}\nfound\n{draw(folder)}\nmend it, or set another with dataset.path=FOLDER"
+    )

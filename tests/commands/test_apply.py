@@ -137,7 +137,7 @@ def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
         (["vae", "input=pictures", "direction=x_to_y"], 2, "direction=x_to_y goes with kind=translations"),
         (["vae", "input=pictures", "output=-"], 2, "output=- writes one translation or blend to standard output"),
         (["vae", "input=pictures", "precision=bf16-mixed"], 2, "precision=bf16-mixed goes with kind=translations"),
-        (["translator", "input=pictures", "direction=back"], 2, "in the direction x_to_y or y_to_x"),
+        (["translator", "input=pictures", "direction=back"], 2, "set direction=x_to_y or direction=y_to_x, or leave"),
         (["translator", "input=pictures", "source=pictures"], 2, "source=pictures goes with kind=blends, not kind=tr"),
         (["translator", "input=pictures", "output=-"], 2, "output=- is one image, but 2 are given: name a folder"),
         (["translator", "input=pictures", "tile=8"], 2, "tile=8"),
