@@ -36,17 +36,18 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data.
-
-    For the sake of time, large images come in batches of 6 and their networks are narrow.
-    """
+def small(model: str) -> list[str]:
+    """Words that save time with a model of large images: batches of 6, and narrow networks."""
     recipe = compose("train", [f"model={model}"]).config
-    small = []
-    if math.prod(recipe["dataset"].get("data_shape") or []) > LARGE:
-        widths = (key for key in ("width", "discriminator_width") if key in recipe["model"])
-        small = ["dataset.batch_size=6", *(f"model.{key}=8" for key in widths)]
-    return compose("train", [f"model={model}", *SHORT, *small, *words]).config
+    if math.prod(recipe["dataset"].get("data_shape") or []) <= LARGE:
+        return []
+    widths = (key for key in ("width", "discriminator_width") if key in recipe["model"])
+    return ["dataset.batch_size=6", *(f"model.{key}=8" for key in widths)]
+
+
+def short_config(model: str, *words: str) -> dict[str, Any]:
+    """The configuration of a short training of a model on its own default data."""
+    return compose("train", [f"model={model}", *SHORT, *small(model), *words]).config
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from child import genlab
+from conftest import small
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorial").glob("*.md"))
 SHORT = {
@@ -35,7 +36,8 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
         given = [word for word in words if word.split("=")[0] != "trainer.max_epochs"]
         if "-m" in given:
             given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given] + ["jobs=2"]
-
+        if words[0] == "train":
+            given += small(next((word.removeprefix("model=") for word in words if word.startswith("model=")), "vae"))
         code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)
         assert code == 0, f"{shlex.join(words)}\n{output}"
         if words[0] == "datasets":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from child import TRAIN, Child, genlab
-from conftest import differences
+from conftest import differences, small
 
 from genlab.checkpoint import load, verify
 from genlab.config import options
@@ -31,9 +31,9 @@ def contents(run: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("model", options("model"))
 def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, tmp_path: Path) -> None:
-    words = ["train", f"model={model}", "accelerator=cpu", "threads=1", "trainer.max_epochs=3", "callbacks=none"]
-    words += ["trainer.limit_train_batches=8", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
-    words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16"]
+    words = ["train", f"model={model}", "accelerator=cpu", "threads=1", "trainer.max_epochs=2", "callbacks=none"]
+    words += ["trainer.limit_train_batches=4", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
+    words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16", *small(model)]
     (tmp_path / "whole").mkdir()
     started = time.monotonic()
     whole = Child(*words, "run_dir=run", folder=tmp_path / "whole")
@@ -115,7 +115,7 @@ def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
-    words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=8", "run_dir=run"]
+    words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=4", "run_dir=run"]
     assert genlab(*words, folder=tmp_path)[0] == 0
     run = Run(tmp_path / "run")
     before = contents(run.folder)
