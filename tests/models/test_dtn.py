@@ -13,7 +13,18 @@ from torch import Tensor
 from genlab.datasets.batches import LabelledUnpairedImages
 from genlab.errors import UsageError
 from genlab.models.capabilities import Translates
-from genlab.models.dtn import DTN, FROM_X, FROM_Y, REAL, Classifier, Discriminator, Generator, told_as, total_variation
+from genlab.models.dtn import (
+    DTN,
+    FROM_X,
+    FROM_Y,
+    REAL,
+    Classifier,
+    Discriminator,
+    Generator,
+    distorted,
+    told_as,
+    total_variation,
+)
 
 NARROW = ["model.width=4", "model.code_dim=8", "model.classifier_epochs=1"]
 """The first of two epochs is the classifier's, the second the game's."""
@@ -21,7 +32,8 @@ NARROW = ["model.width=4", "model.code_dim=8", "model.classifier_epochs=1"]
 
 def small(epoch: int = 1, **changed: float) -> Any:
     torch.manual_seed(0)
-    parts: dict[str, Any] = {"constancy_weight": 15.0, "identity_weight": 15.0, "variation_weight": 0.1} | changed
+    parts: dict[str, Any] = {"constancy_weight": 15.0, "identity_weight": 15.0, "variation_weight": 0.1}
+    parts |= {"distortion": 0.0} | changed
     model = without_trainer(DTN((3, 16, 16), 10, 4, 8, 1, optimizer=lambda weights: sgd(weights, 0.01), **parts))
     type(model).current_epoch = property(lambda self: epoch)
     return model
@@ -54,6 +66,34 @@ def test_shapes(side: int) -> None:
 def test_the_classifier_has_its_epochs_alone_and_the_game_the_others() -> None:
     assert turns_of(small(epoch=0), batch()) == ["classifier"]
     assert turns_of(small(epoch=1), batch()) == ["discriminator", "generator"]
+
+
+def test_distortion_is_of_the_classifiers_images_alone_and_nothing_moves_without() -> None:
+    seen: list[Tensor] = []
+    for epoch, distortion in ((0, 0.0), (0, 1.0), (1, 1.0)):
+        model, data = small(epoch=epoch, distortion=distortion), batch()
+        model.classifier.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+        model.classifier.code.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+        model.training_step(data, 0)
+        of_source = seen[0][: len(data.first)]
+        assert torch.equal(of_source, data.first) == (epoch == 1 or distortion == 0)
+        seen.clear()
+
+
+@pytest.mark.parametrize(
+    ("amounts", "row", "column"),
+    [
+        ((0, 0, 0, 0, 0, 0), 3, 10),
+        ((6, 0, 0, 0, 0, 0), 5, 3),
+        ((0, 0, 0, 0, 1.0417, 0), 3, 9),
+    ],
+    ids=["nothing", "a quarter turn", "a pixel to the left"],
+)
+def test_where_a_point_goes(amounts: tuple[float, ...], row: int, column: int) -> None:
+    images = torch.zeros(1, 1, 16, 16)
+    images[0, 0, 3, 10] = 1
+    places = distorted(images, torch.tensor([amounts], dtype=torch.float32)).flatten().topk(1).indices
+    assert divmod(places.item(), 16) == (row, column)
 
 
 def test_the_frozen_classifier_keeps_its_averages_too() -> None:
