@@ -41,6 +41,14 @@ class ExactState(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         seed_torch(self.config["seed"], "start")
+        loops = trainer.fit_loop, trainer.fit_loop.epoch_loop
+        if trainer.fit_loop.restarted_on_epoch_end:
+            # Where `max_steps` is set, Lightning takes an epoch that is over for one to go on with, and would skip the
+            # next one instead.
+            trainer.fit_loop.epoch_progress.increment_completed()
+            for loop in loops:
+                loop.reset_restart_stage()
+                loop._restarting = False  # its setter would leave it True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert trainer.train_dataloader is not None
