@@ -172,10 +172,10 @@ def measure(rounds: int) -> Table:
 
 def flops_of(model: GenerativeModel, config: dict[str, Any]) -> int:
     """Operations of a training step, counted without doing them."""
-    batch_type: Any = resolve_target(config["dataset"]["_target_"], "dataset").batch_type
+    dataset: Any = resolve_target(config["dataset"]["_target_"], "dataset")
     images = torch.empty(config["dataset"]["batch_size"], *config["dataset"]["data_shape"], device="meta")
     of_kind = {"labels": torch.empty(len(images), dtype=torch.int64, device="meta")}
-    batch = batch_type(**{field: of_kind.get(field, images) for field in batch_type._fields})
+    batch = dataset.batch_type(**{field: of_kind.get(field, images) for field in dataset.batch_type._fields})
     optimizers: Any = model.configure_optimizers()
     stubs: dict[str, Any] = {
         "optimizers": lambda: optimizers,

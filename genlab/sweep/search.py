@@ -17,7 +17,7 @@ from genlab.run import Run
 from genlab.sweep.launchers import Launcher
 from genlab.sweep.process import FORWARDED, POLL, log_of, say
 from genlab.sweep.space import Space, identity
-from genlab.sweep.study import JOURNAL, means, new_sampler
+from genlab.sweep.study import JOURNAL, means, new_sampler, suggested
 from genlab.sweep.work import Work
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class Search:
         """Gives a new trial its settings; None if an earlier one has the same, whose run is enough."""
         from optuna.trial import TrialState
 
-        words = [f"{axis.key}={trial._suggest(axis.key, axis.distribution)}" for axis in self.space.axes]
+        distributions = {axis.key: axis.distribution for axis in self.space.axes}
+        values = suggested(self.study, trial, self.plan.search, distributions)
+        words = [f"{key}={value}" for key, value in zip(distributions, values, strict=True)]
         config = self.space.compose(words).config
         key = identity(config)
         if (same := self.seen.setdefault(key, trial.number)) != trial.number:

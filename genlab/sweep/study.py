@@ -15,7 +15,7 @@ from genlab.errors import RunError, UsageError
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 JOURNAL = "study.journal"
 
@@ -214,3 +214,16 @@ def new_sampler(name: str, number: int) -> "optuna.samplers.BaseSampler":
     if name == "nsga2":
         return samplers.NSGAIISampler(seed=number)
     return samplers.TPESampler(seed=number) if name == "optuna" else samplers.RandomSampler(seed=number)
+
+
+def suggested(study: "optuna.Study", trial: "Trial", search: str, axes: Mapping[str, "BaseDistribution"]) -> list[Any]:
+    """The value of each parameter of a trial, in their order.
+
+    Each has a sampler of its own: of a trial that a kill ended at its very beginning, the study has some parameters
+    already, and the others must not depend on that.
+    """
+    values = []
+    for place, (name, distribution) in enumerate(axes.items()):
+        study.sampler = new_sampler(search, trial.number * len(axes) + place)
+        values.append(trial._suggest(name, distribution))
+    return values

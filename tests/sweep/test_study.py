@@ -6,10 +6,10 @@ from typing import Any
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import Trial, TrialState, create_trial
 
 from genlab.errors import UsageError
-from genlab.sweep.study import copied, means, mend, new_sampler, new_study, open_study, value_of, waiting
+from genlab.sweep.study import copied, means, mend, new_sampler, new_study, open_study, suggested, value_of, waiting
 
 DEFINITION: dict[str, Any] = {"objective": ["loss"], "direction": ["minimize"], "pruning": "none", "repeats": 1}
 SPACE: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 1), "b": CategoricalDistribution(("x", "y"))}
@@ -55,6 +55,18 @@ def test_what_a_sampler_draws_depends_on_the_number_of_the_trial_alone(file: Pat
 
     assert drawn(3) == drawn(3)
     assert len({drawn(number)["a"] for number in range(20)}) == 20
+
+
+@pytest.mark.parametrize("search", ["random", "optuna"])
+def test_a_trial_killed_between_two_parameters_gets_the_same_ones(search: str) -> None:
+    space: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)}
+    whole, killed = optuna.create_study(), optuna.create_study()
+    values = suggested(whole, whole.ask(), search, space)
+    begun = killed.ask()
+    killed.sampler = new_sampler(search, 0)
+    begun._suggest("a", space["a"])
+    assert suggested(killed, Trial(killed, begun._trial_id), search, space) == values
+    assert len({*values, *suggested(whole, whole.ask(), search, space)}) == 4
 
 
 def trial(state: TrialState, **attributes: Any) -> optuna.trial.FrozenTrial:
