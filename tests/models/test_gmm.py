@@ -185,7 +185,8 @@ def test_em_never_lowers_the_likelihood(
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     items = size * torch.randn(60, dim, generator=generator).double() ** 3
-    model = started(small(covariance, num_components, dim, regularization=1e-9 * size**2), items, seed)
+    # Of smaller variances, as scikit-learn adds by default, the density itself is less exact than the bound below.
+    model = started(small(covariance, num_components, dim, regularization=1e-6 * size**2), items, seed)
     assert np.diff(em(model, items, 15)).min() > -1e-6
 
 
