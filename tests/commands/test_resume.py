@@ -115,7 +115,7 @@ def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
-    words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=4", "run_dir=run"]
+    words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=8", "run_dir=run"]
     assert genlab(*words, folder=tmp_path)[0] == 0
     run = Run(tmp_path / "run")
     before = contents(run.folder)
