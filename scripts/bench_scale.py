@@ -9,6 +9,7 @@ each of which all numbers of processes have their turn.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import socket
@@ -131,8 +132,6 @@ def seconds_of_exchange(processes: int) -> float:
 
 def seconds_of_step(words: list[str], processes: int) -> tuple[float, int]:
     """Of a step of the slowest process, and the model's parameters."""
-    import json
-
     batch_size = compose("train", words).config["dataset"]["batch_size"]
     settings = [f"dataset.batch_size={batch_size * processes}", "accelerator=ddp_cpu", "threads=1"]
     settings += [f"accelerator.devices={processes}", f"trainer.limit_train_batches={UNTIMED + STEPS}"]
