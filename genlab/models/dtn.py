@@ -42,6 +42,7 @@ class DTN(GenerativeModel):
 
     Differs from the paper:
         - The classifier halves by strided convolutions, has batch norm, and its code ends in tanh; the paper pools.
+        - The classifier's training images may be distorted, as there are 8,192 of them and not 531,131.
         - Images of both domains have the same channels; the paper's second domain is grey.
         - L_TV is the mean over pixels and channels, where equation 8 has the sum, so the paper's gamma for faces means
           far less here.
