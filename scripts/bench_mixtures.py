@@ -56,15 +56,15 @@ def nearest(items: np.ndarray, num_components: int) -> np.ndarray:
 class Theirs(GaussianMixture):
     start: np.ndarray
 
-    def _initialize_parameters(self, X: Any, random_state: Any, xp: Any = None) -> None:  # noqa: N803
-        self._initialize(X, self.start)
+    def _initialize_parameters(self, *given: Any, **others: Any) -> None:
+        self._initialize(given[0], self.start)
 
 
 class TheirsBayesian(BayesianGaussianMixture):
     start: np.ndarray
 
-    def _initialize_parameters(self, X: Any, random_state: Any, xp: Any = None) -> None:  # noqa: N803
-        self._initialize(X, self.start)
+    def _initialize_parameters(self, *given: Any, **others: Any) -> None:
+        self._initialize(given[0], self.start)
 
 
 def by_genlab(

@@ -114,14 +114,15 @@ def test_same_seed_gives_the_same_bits_with_and_without_validation_pictures_and_
 
 def test_every_parameter_gets_a_gradient(model_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = short_config(model_name)
+    model: Any
     model, batch = model_and_batch(config)
     if not list(model.parameters()):
         return  # fitted without gradients
     optimizers: Any = model.configure_optimizers() or []
     optimizers = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else optimizers
-    model.optimizers = lambda use_pl_optimizer=True: optimizers[0] if len(optimizers) == 1 else optimizers  # type: ignore[method-assign,assignment]
-    model.report = lambda **values: None  # type: ignore[method-assign]
-    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
+    model.optimizers = lambda use_pl_optimizer=True: optimizers[0] if len(optimizers) == 1 else optimizers
+    model.report = lambda **values: None
+    model.draw = lambda sampler, *shape: sampler(*shape)
     touched: set[int] = set()
 
     def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, name: str) -> None:
@@ -131,7 +132,7 @@ def test_every_parameter_gets_a_gradient(model_name: str, monkeypatch: pytest.Mo
         mine = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         touched.update(id(parameter) for parameter in mine if parameter.grad is not None and parameter.grad.any())
 
-    model.descend = descend  # type: ignore[method-assign]
+    model.descend = descend
     model.train()
     # A generator may have its turn with every fifth batch only, an encoder after the last epoch of the game.
     for epoch, step in [*((0, step) for step in range(5)), (10**6, 5)]:
@@ -259,13 +260,14 @@ def train_as_rank(rank: int, port: int, folder: Path, config: dict[str, Any]) ->
     os.environ |= {"LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     # A fork keeps what its parent took for its rank.
     rank_zero_only.rank = rank
-    save = Checkpoints.save
+    callback: Any = Checkpoints
+    save = callback.save
 
     def spy(self: Checkpoints, trainer: Any, model: Any, best: bool = False) -> None:
         save(self, trainer, model, best)
         torch.save(model.state_dict(), folder.parent / f"rank-{rank}.pt")
 
-    Checkpoints.save = spy  # type: ignore[method-assign]
+    callback.save = spy
     fit(Run.create(folder) if rank == 0 else Run(folder), config, *prepare(config))
 
 

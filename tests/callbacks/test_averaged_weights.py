@@ -35,12 +35,12 @@ class Weights:
 
 def averages(decay: float, values: list[float]) -> dict[str, Tensor]:
     model: Any = Weights()
-    callback = AveragedWeights(["generator"], decay)
-    callback.setup(None, model, "fit")  # type: ignore[arg-type]
+    callback: Any = AveragedWeights(["generator"], decay)
+    callback.setup(None, model, "fit")
     for value in values:
         nn.init.constant_(model.generator.weight, value)
         model.generator.running_mean.fill_(10 * value)
-        callback.on_train_batch_end(None, model, None, None, 0)  # type: ignore[arg-type]
+        callback.on_train_batch_end(None, model, None, None, 0)
     return dict(callback.weights["generator"])
 
 
@@ -112,10 +112,10 @@ def test_pictures_while_training_show_the_averages(uninterrupted: tuple[Path, di
         default_root_dir = tmp_path
         loggers: tuple[()] = ()
 
-    grid = SampleGrid(1, 4)
+    grid: Any = SampleGrid(1, 4)
     drawn = {}
     for weights in ("averaged", "last"):
-        grid.draw(Trainer(), load_model(str(folder), weights=weights).model, weights)  # type: ignore[arg-type]
+        grid.draw(Trainer(), load_model(str(folder), weights=weights).model, weights)
         drawn[weights] = (tmp_path / "samples" / f"{weights}.png").read_bytes()
     assert drawn["averaged"] == written
     assert drawn["last"] != written

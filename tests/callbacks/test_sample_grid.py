@@ -18,6 +18,10 @@ from genlab.run import Run
 from genlab.training import fit, prepare
 
 
+def adam(weights: Any, lr: float = 1e-3) -> torch.optim.Optimizer:
+    return torch.optim.Adam(weights, lr=lr)
+
+
 def test_small_images_are_enlarged_pixel_by_pixel() -> None:
     grid = image_grid(torch.tensor([[[[-1.0, 1.0], [1.0, -1.0]]]]), 1)
     assert grid.shape == (3, 56, 56)
@@ -26,7 +30,7 @@ def test_small_images_are_enlarged_pixel_by_pixel() -> None:
 
 
 def test_an_image_then_its_reconstruction() -> None:
-    model = Autoencoder((1, 4, 4), 3, "mlp", (), "relu", torch.optim.Adam)  # type: ignore[arg-type]
+    model = Autoencoder((1, 4, 4), 3, "mlp", (), "relu", adam)
     images = torch.rand(5, 1, 4, 4) * 2 - 1
     shown = reconstructions(model, images, 2)
     assert tiles_per_image(model) == 2
@@ -36,7 +40,7 @@ def test_an_image_then_its_reconstruction() -> None:
 
 def test_an_image_then_its_corruption_then_what_is_restored_from_that() -> None:
     networks = ((1, 4, 4), 3, "mlp", (), "relu")
-    model = DenoisingAutoencoder(*networks, "salt_and_pepper", 0.5, torch.optim.Adam)  # type: ignore[arg-type]
+    model = DenoisingAutoencoder(*networks, "salt_and_pepper", 0.5, adam)
     images = torch.rand(5, 1, 4, 4) * 2 - 1
     shown = reconstructions(model, images, 2, torch.Generator().manual_seed(1))
     assert tiles_per_image(model) == 3

@@ -56,7 +56,8 @@ def test_else_the_loss() -> None:
 def end_of_epoch(watchdog: Watchdog, **values: float) -> None:
     model = GenerativeModel()
     model.reported = {f"train/{name}": value for name, value in values.items()}
-    watchdog.on_train_epoch_end(SimpleNamespace(global_step=300), model)  # type: ignore[arg-type]
+    trainer: Any = SimpleNamespace(global_step=300)
+    watchdog.on_train_epoch_end(trainer, model)
 
 
 def test_a_posterior_without_divergence_has_collapsed_and_is_told_once() -> None:

@@ -119,9 +119,10 @@ def test_the_elbo_is_that_of_the_checkpoint_over_the_test_images(capsys: Capture
     found = report(capsys, copy, "metrics=[elbo]", "seed=5")
     loaded = load_model(str(copy))
     loaded.dataset.setup()
+    model: Any = loaded.model
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        bounds = [loaded.model.elbo(batch.images, generator) for batch in loaded.dataset.test_dataloader()]  # type: ignore[operator]
+        bounds = [model.elbo(batch.images, generator) for batch in loaded.dataset.test_dataloader()]
     assert found["metrics"] == {"elbo": pytest.approx(torch.cat(bounds).double().mean().item(), rel=1e-9)}
 
 

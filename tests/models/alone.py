@@ -14,9 +14,10 @@ def alone(model: Model) -> tuple[Model, dict[str, float]]:
     """The model, able to take a training step alone, and what it reports of its last one."""
     optimizers: Any = model.configure_optimizers()
     reported: dict[str, float] = {}
-    model.optimizers = lambda use_pl_optimizer=False: optimizers  # type: ignore[method-assign]
-    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
-    model.report = lambda **values: reported.update({name: value.item() for name, value in values.items()})  # type: ignore[method-assign]
+    stubbed: Any = model
+    stubbed.optimizers = lambda use_pl_optimizer=False: optimizers
+    stubbed.draw = lambda sampler, *shape: sampler(*shape)
+    stubbed.report = lambda **values: reported.update({name: value.item() for name, value in values.items()})
     return model, reported
 
 
