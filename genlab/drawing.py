@@ -31,8 +31,9 @@ from genlab.models.capabilities import (
 )
 from genlab.neighbours import nearest
 from genlab.plots import new_figure
+from genlab.randomness import own_generators
 from genlab.sampling import check_labels, condition_of, sampled, sampled_by_seed, seed_numbers
-from genlab.texts import TEXTS, code_points, condition_of_text, own_generators, reworded
+from genlab.texts import TEXTS, code_points, condition_of_text, reworded
 
 COUNT = 64
 POINTS = 2000

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from genlab.errors import UsageError
-from genlab.models.base import row_by_row
 from genlab.models.capabilities import HasPrior
+from genlab.randomness import row_by_row
 
 DrawLatent = Callable[[int, torch.Generator | None], Tensor]
 """As ``HasPrior.draw_latent``."""
@@ -56,7 +56,7 @@ def truncated(model: HasPrior, truncation: float) -> DrawLatent:
         raise UsageError(f"truncation={truncation}: the latents of {name} are uniform in [-1, 1]; give at most 1")
     scale = torch.where(is_uniform, min(truncation, 1.0), 1.0)
 
-    def row(generator: torch.Generator | None) -> Tensor:
+    def row(*, generator: torch.Generator | None) -> Tensor:
         latent = own(1, generator)[0].cpu() * scale
         while (beyond := is_normal & (latent.abs() > truncation)).any():
             latent[beyond] = torch.randn(int(beyond.sum()), generator=generator, dtype=latent.dtype)
@@ -64,7 +64,7 @@ def truncated(model: HasPrior, truncation: float) -> DrawLatent:
 
     def draw(num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         where: Any = model
-        return row_by_row(num_samples, lambda: row(generator)).to(where.device)
+        return row_by_row(num_samples, row, generator=generator).to(where.device)
 
     return draw
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from genlab.datasets.base import Dataset
 from genlab.datasets.text import Sequences, sentences
 from genlab.errors import DataError, UsageError
-from genlab.models.base import row_by_row
 from genlab.models.capabilities import RewritesText, TakesText
+from genlab.randomness import own_generators
 
 TEXTS = 4
 """Texts that are drawn, or shown, if nobody says how many."""
@@ -37,12 +37,6 @@ def reworded(
     given = held_out_sentences(dataset, len(generators)) if text is None else [text] * len(generators)
     texts = [model.rewrite(old, generator) for old, generator in zip(given, generators, strict=True)]
     return texts, given if text is None else []
-
-
-def own_generators(count: int, generator: torch.Generator) -> list[torch.Generator]:
-    """A generator for each text; the nth is the same however many there are."""
-    seeds = row_by_row(count, lambda: torch.randint(2**62, (), generator=generator))
-    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
 
 def held_out_sentences(dataset: Dataset, count: int) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from genlab.datasets.loader import Chosen
 from genlab.datasets.photos import Photos
 from genlab.losses.fidelity import BORDER, signal_to_noise
-from genlab.models.base import row_by_row
+from genlab.randomness import row_by_row
 
 STRENGTHS = (0.4, 0.6, 0.8, 1.0)
 """Of smoothing, in standard deviations of the noise; scikit-image recommends 0.6 in its slow mode."""
@@ -53,7 +53,7 @@ def main() -> None:
     source = dataset.sources["test"]
     images = source.__getitems__(Chosen(-1, torch.arange(len(source)))).images
     generator = torch.Generator().manual_seed(0)
-    noise = row_by_row(len(images), lambda: torch.randn(images.shape[1:], generator=generator))
+    noise = row_by_row(len(images), torch.randn, images.shape[1:], generator=generator)
     noisy = (images + 2 / 255 * options.level * noise)[:: options.every]
     images = images[:: options.every]
     print(f"{len(images)} crops, level {options.level:g}: noisy {signal_to_noise(noisy, images, BORDER).mean():.2f} dB")

@@ -76,11 +76,11 @@ def by_genlab(
     em, features = EM(mixture, 0), mixture.expectation.features
     began = time.perf_counter()
     mean, spread = moments_of(items.split(BATCH), features)
-    mixture.expectation.offset.copy_(mean)
+    mixture.expectation.place(mean)
     if isinstance(mixture, BayesianMixture):
         mixture.set_prior(0, mean, spread)
     for part, share in zip(features.chunks(items), features.chunks(torch.from_numpy(start)), strict=True):
-        mixture.expectation.sums += share.double().T @ features(part.double() - mean).T
+        mixture.expectation.sums += share.double().T @ features(part, mixture.expectation.offset)
     mixture.maximize(torch.tensor([True]))
     mixture.expectation.clear()
     for _ in range(iterations):

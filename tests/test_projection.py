@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.models.base import row_by_row
 from genlab.models.from_latents import FromLabels, FromLatents, uniform
 from genlab.projection import project
+from genlab.randomness import row_by_row
 
 
 class Linear(FromLatents, torch.nn.Module):
@@ -36,7 +36,7 @@ class OfClasses(FromLabels, torch.nn.Module):
         self.generator[0].weight.data = torch.tensor([[1.0, 0, 5], [1, 0, 5], [1, 0, 5], [1, 0, 5]])
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
-        return row_by_row(num_samples, lambda: self._draw_row(generator))
+        return row_by_row(num_samples, self._draw_row, generator=generator)
 
 
 def projected(model: Any, images: Tensor, steps: int = 400, num_starts: int = 2) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.errors import UsageError
 from genlab.latents import latents_by, truncated
-from genlab.models.base import row_by_row
+from genlab.randomness import row_by_row
 from genlab.sampling import sampled, sampled_by_seed, seed_numbers
 
 
@@ -20,7 +20,7 @@ class Conditional:
     num_classes = 10
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
-        return row_by_row(num_samples, lambda: torch.randn(1, generator=generator))
+        return row_by_row(num_samples, torch.randn, 1, generator=generator)
 
     def decode(self, latent: Tensor, condition: Tensor) -> Tensor:
         return torch.cat([latent, condition[:, None]], dim=1)

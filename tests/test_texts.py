@@ -7,7 +7,8 @@ import torch
 
 from genlab.datasets.text import TextSequences
 from genlab.errors import DataError
-from genlab.texts import blocks, code_points, held_out_sentences, own_generators
+from genlab.randomness import own_generators
+from genlab.texts import blocks, code_points, held_out_sentences
 
 
 def test_code_points_of_texts_of_different_lengths() -> None:

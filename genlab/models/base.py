@@ -127,8 +127,3 @@ class GenerativeModel(pl.LightningModule):
         named = {f"train/{name}": self.reported[f"train/{name}"] for name in values}
         for logger in trainer.loggers:
             logger.log_metrics(named | {"epoch": trainer.current_epoch}, trainer.global_step)
-
-
-def row_by_row(num_rows: int, draw: Callable[[], Tensor]) -> Tensor:
-    """Stacks ``num_rows`` draws: the nth is the same however many are drawn at a time, which one large draw is not."""
-    return torch.stack([draw() for _ in range(num_rows)])

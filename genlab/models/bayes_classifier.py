@@ -23,6 +23,7 @@ from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import GaussianMixture, SingularCovarianceError
 from genlab.networks.quadratic import Covariance
+from genlab.randomness import own_generators
 
 SEEDING_ITEMS = 10_000
 """The most training items of a class that a start is chosen among."""
@@ -118,7 +119,7 @@ class BayesClassifier(GenerativeModel):
             chosen = items[some_items(len(items), SEEDING_ITEMS)]
             points = source.__getitems__(Chosen(-1, chosen)).images.flatten(1).double().to(self.device)
             if label == 0:
-                self.mixture.expectation.offset.copy_(points.mean(0))
+                self.mixture.expectation.place(points.mean(0))
             if isinstance(self.mixture, BayesianMixture):
                 self.mixture.set_prior(
                     label, *moments_of(self.images(source, items), self.mixture.expectation.features)
@@ -208,6 +209,7 @@ class BayesClassifier(GenerativeModel):
             condition: labels y ``(num_samples,)``; None draws each from p(y).
         """
         priors = self.log_priors.exp().cpu()
-        draws = (int(torch.multinomial(priors, 1, generator=generator)) for _ in range(num_samples))
-        labels = draws if condition is None else iter(condition.tolist())
-        return self.mixture.draw(labels, generator).float().unflatten(1, self.data_shape).to(self.device)
+        own = own_generators(num_samples, generator)
+        drawn = (int(torch.multinomial(priors, 1, generator=each)) for each in own)
+        labels = list(drawn) if condition is None else condition.tolist()
+        return self.mixture.draw(labels, own).float().unflatten(1, self.data_shape).to(self.device)

@@ -18,8 +18,9 @@ from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import Text
 from genlab.datasets.text import TextSequences
 from genlab.errors import UsageError
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.vocabulary import Vocabulary
+from genlab.randomness import own_generators
 
 STRETCH = 1000
 """Characters of a long text that are computed at a time."""
@@ -168,10 +169,10 @@ class CharLanguageModel(GenerativeModel):
         if len(self.vocabulary) < 2:
             raise UsageError("this model was never trained, and knows no characters: choose another checkpoint")
         network = deepcopy(self.network).cpu().double()
-        seeds = row_by_row(len(begun), lambda: torch.randint(2**62, (), generator=generator))
-        generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
         length = self.sample_length
-        uniforms = torch.stack([torch.rand(length, generator=own, dtype=torch.float64) for own in generators])
+        uniforms = torch.stack(
+            [torch.rand(length, generator=own, dtype=torch.float64) for own in own_generators(len(begun), generator)]
+        )
         logits, state = network(after_nothing(begun))
         for uniform in uniforms.T:
             known = logits[:, -1, 1 : len(self.vocabulary)] / self.temperature

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from genlab.datasets.batches import UnpairedImages
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_latents import uniform
+from genlab.randomness import row_by_row
 
 
 class Generator(nn.Module):
@@ -131,9 +132,7 @@ class CoGAN(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)``, uniform in (-1, 1)."""
-        return row_by_row(num_samples, lambda: uniform(self.latent_dim, generator=generator)).to(
-            next(self.parameters())
-        )
+        return row_by_row(num_samples, uniform, self.latent_dim, generator=generator).to(next(self.parameters()))
 
     def decode(self, latent: Tensor) -> Tensor:
         """``(N, latent_dim)`` -> pairs side by side, ``(N, C, H, 2W)`` in (-1, 1)."""

@@ -15,9 +15,10 @@ from torch.nn.functional import interpolate, max_pool2d, pad
 from genlab.datasets.batches import Images
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.fidelity import hole_signal_to_noise
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import Discriminator, initialize
 from genlab.networks.encoder_decoder import EncoderDecoder
+from genlab.randomness import row_by_row
 
 FILL = (117, 104, 123)
 """Red, green and blue of 255 that holes are filled with (authors' code)."""
@@ -196,7 +197,7 @@ class ContextEncoder(GenerativeModel):
         little on the size of its batches; those of evaluation do not.
         """
         generator = generator or torch.Generator().manual_seed(0)
-        uniform = row_by_row(len(images), lambda: torch.rand(CELLS, CELLS, generator=generator))
+        uniform = row_by_row(len(images), torch.rand, CELLS, CELLS, generator=generator)
         return torch.where(self.holes(images, uniform), self.fill, images)
 
     def baseline(self, degraded: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.nn.functional import mse_loss
 
 from genlab.datasets.batches import Images
 from genlab.losses.fidelity import BORDER, signal_to_noise
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.randomness import row_by_row
 
 LEVEL = 2 / 255
 """One grey level, of images in [-1, 1]."""
@@ -123,7 +124,7 @@ class Denoiser(GenerativeModel):
         on the size of its batches; those of evaluation do not.
         """
         generator = generator or torch.Generator().manual_seed(0)
-        noise = row_by_row(len(images), lambda: torch.randn(images.shape[1:], generator=generator))
+        noise = row_by_row(len(images), torch.randn, images.shape[1:], generator=generator)
         return images + LEVEL * self.test_level * noise.to(images)
 
     def baseline(self, degraded: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.variational import binary, joint_bernoulli_log_likelihood
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.mirrored import LatentActivation, mirrored_networks
+from genlab.randomness import own_generators, row_by_row
 
 SAMPLE_STEPS = 200
 """Steps of the chain before a sample; its first reconstructions are of noise."""
@@ -119,7 +120,7 @@ class DenoisingAutoencoder(GenerativeModel):
 
     def corrupt(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images in [-1, 1] after a corruption, which with ``gaussian`` may leave that range: ``(N, C, H, W)``."""
-        noise = row_by_row(len(images), lambda: self.noise(images.shape[1:], generator=generator))
+        noise = row_by_row(len(images), self.noise, images.shape[1:], generator=generator)
         return self.corrupted(images, noise.to(images))
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -137,8 +138,7 @@ class DenoisingAutoencoder(GenerativeModel):
         rounds that differently in batches of different sizes.
         """
         network = deepcopy(nn.Sequential(self.encoder, self.decoder)).cpu().double()
-        seeds = row_by_row(num_chains, lambda: torch.randint(2**62, (), generator=generator))
-        own = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        own = own_generators(num_chains, generator)
 
         def draw(sampler: Any) -> Tensor:
             return torch.stack([sampler(self.image_shape, generator=each, dtype=torch.float64) for each in own])

@@ -9,8 +9,8 @@ from torch import Tensor
 from genlab.config.suggest import nearest
 from genlab.datasets.base import Dataset
 from genlab.errors import UsageError
-from genlab.models.base import row_by_row
 from genlab.models.from_latents import FromLatents
+from genlab.randomness import row_by_row
 
 NUM_ROWS = 4096
 ABSENT = "no_"
@@ -45,7 +45,7 @@ class FromAttributes(FromLatents):
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, noise_dim + A)``: noise from the prior, and -1 or 1 for each attribute."""
         rows = self.attribute_rows.cpu().float()
-        return row_by_row(num_samples, lambda: self._draw_row(rows, generator)).to(self.device, self.dtype)
+        return row_by_row(num_samples, self._draw_row, rows, generator=generator).to(self.device, self.dtype)
 
     def _draw_row(self, rows: Tensor, generator: torch.Generator | None) -> Tensor:
         attributes = rows[torch.randint(len(rows), (), generator=generator)]

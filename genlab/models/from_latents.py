@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genlab.datasets.base import Dataset
 from genlab.errors import UsageError
-from genlab.models.base import row_by_row
+from genlab.randomness import row_by_row
 
 
 def uniform(*shape: int, **how: Any) -> Tensor:
@@ -29,9 +29,7 @@ class FromLatents:
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior."""
-        return row_by_row(num_samples, lambda: self.prior(self.latent_dim, generator=generator)).to(
-            self.device, self.dtype
-        )
+        return row_by_row(num_samples, self.prior, self.latent_dim, generator=generator).to(self.device, self.dtype)
 
     def decode(self, latent: Tensor) -> Tensor:
         """``(N, latent_dim)`` -> images ``(N, C, H, W)`` in (-1, 1), or points ``(N, D)``."""
@@ -54,7 +52,7 @@ class FromLabels(FromLatents):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, noise_dim + num_classes)``: noise from the prior and classes alike often."""
-        return row_by_row(num_samples, lambda: self._draw_row(generator)).to(self.device, self.dtype)
+        return row_by_row(num_samples, self._draw_row, generator=generator).to(self.device, self.dtype)
 
     def _draw_row(self, generator: torch.Generator | None) -> Tensor:
         label = torch.randint(self.num_classes, (), generator=generator)

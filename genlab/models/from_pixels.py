@@ -19,7 +19,7 @@ from genlab.losses.categorical import (
     num_logits,
 )
 from genlab.losses.variational import binary
-from genlab.models.base import row_by_row
+from genlab.randomness import own_generators, row_by_row
 
 Binarization = Literal["none", "drawn", "threshold"]
 """``drawn``: a pixel is white with its grey value as the probability, anew each time it is seen. ``threshold``: it is
@@ -80,7 +80,7 @@ class FromPixels(ABC):
 
     def quantize(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """What the likelihood is of: images in [-1, 1] brought to the model's levels, random draws image by image."""
-        uniform = row_by_row(len(images), lambda: torch.rand(images.shape[1:], generator=generator))
+        uniform = row_by_row(len(images), torch.rand, images.shape[1:], generator=generator)
         return self.on_levels(images, uniform.to(images.device))
 
     def on_levels(self, images: Tensor, uniform: Tensor) -> Tensor:
@@ -135,14 +135,12 @@ class FromPixels(ABC):
     ) -> Iterator[Tensor]:
         """``complete``, seen after each row: the same tensor each time, 0 where nothing is drawn yet."""
         num_images, _, height, width = images.shape
-        uniforms, labels = [], []
-        for _ in range(num_images):
-            uniforms.append(torch.rand(self.num_uniforms, height, width, generator=generator))
-            if hasattr(self, "num_classes"):
-                labels.append(torch.randint(self.num_classes, (), generator=generator))
-        chosen = torch.stack(labels).to(images.device) if labels else None
-        condition = chosen if condition is None else condition.to(images.device)
-        yield from fill(self, images, known, condition, torch.stack(uniforms).to(images.device))
+        own = own_generators(num_images, generator)
+        uniforms = torch.stack([torch.rand(self.num_uniforms, height, width, generator=each) for each in own])
+        if condition is None and hasattr(self, "num_classes"):
+            condition = torch.cat([torch.randint(self.num_classes, (1,), generator=each) for each in own])
+        labels = None if condition is None else condition.to(images.device)
+        yield from fill(self, images, known, labels, uniforms.to(images.device))
 
     def check_data(self, dataset: Dataset) -> None:
         """Whether there are the levels and the classes that the model has.

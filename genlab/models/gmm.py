@@ -25,6 +25,7 @@ from genlab.models.base import GenerativeModel
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import GaussianMixture, SingularCovarianceError, criteria
 from genlab.networks.quadratic import Covariance
+from genlab.randomness import own_generators
 
 SEEDING_ITEMS = 10_000
 """The most training items that a start is chosen among."""
@@ -109,7 +110,7 @@ class GMM(GenerativeModel):
         """Draws a start for each restart from torch's generator, which all processes have seeded alike."""
         chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
-        self.mixture.expectation.offset.copy_(points.mean(0))
+        self.mixture.expectation.place(points.mean(0))
         if self.start not in STARTS:
             given = read_start(Path(self.start).expanduser(), self.mixture)
             self.mixture.start(0, points, "random")
@@ -198,7 +199,7 @@ class GMM(GenerativeModel):
         self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws ``(num_samples, *data_shape)``: each item's component first, then its noise; nothing is clamped."""
-        drawn = self.mixture.draw([int(self.best)] * num_samples, generator)
+        drawn = self.mixture.draw([int(self.best)] * num_samples, own_generators(num_samples, generator))
         return drawn.float().unflatten(1, self.data_shape).to(self.device)
 
 

@@ -12,8 +12,9 @@ from torch.nn.functional import cross_entropy, log_softmax
 from genlab.datasets.batches import Images
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.variational import gaussian_log_likelihood
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_latents import FromLatents, one_hot, uniform
+from genlab.randomness import row_by_row
 
 
 def generator(latent_dim: int, image_shape: tuple[int, int, int]) -> nn.Sequential:
@@ -172,14 +173,14 @@ class InfoGAN(FromLatents, GenerativeModel):
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, noise_dim + num_codes + num_continuous)``."""
 
-        def row() -> Tensor:
+        def row(*, generator: torch.Generator | None) -> Tensor:
             category = torch.randint(self.num_codes, (), generator=generator)
             continuous = uniform(self.num_continuous, generator=generator)
             return torch.cat(
                 [torch.randn(self.noise_dim, generator=generator), one_hot(category, self.num_codes), continuous]
             )
 
-        return row_by_row(num_samples, row).to(self.device, self.dtype)
+        return row_by_row(num_samples, row, generator=generator).to(self.device, self.dtype)
 
     def log_code_posterior(self, images: Tensor) -> Tensor:
         """log Q(c|x) of the categorical code, ``(N, C, H, W)`` -> ``(N, num_codes)`` nats."""

@@ -20,8 +20,9 @@ from genlab.losses.variational import (
     importance_weighted_bound,
     joint_bernoulli_log_likelihood,
 )
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.mlp import mlp
+from genlab.randomness import row_by_row
 
 ROWS = 1000
 """Latents decoded at a time where no gradient is needed: 1,000 rows of 784 pixels stay in a processor's cache."""
@@ -180,7 +181,7 @@ class IWAE(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
-        return row_by_row(num_samples, lambda: torch.randn(self.latent_dim, generator=generator)).to(self.device)
+        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(self.device)
 
     def decode(self, latent: Tensor) -> Tensor:
         """The probability of a white pixel, scaled from [0, 1] to [-1, 1]: ``(N, C, H, W)``."""
@@ -191,12 +192,12 @@ class IWAE(GenerativeModel):
         mean, log_variance = self.posterior((images + 1) / 2)
         if generator is None:
             return mean
-        noise = row_by_row(len(images), lambda: torch.randn(self.latent_dim, generator=generator))
+        noise = row_by_row(len(images), torch.randn, self.latent_dim, generator=generator)
         return mean + (0.5 * log_variance).exp() * noise.to(mean.device)
 
     def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Each pixel -1 or 1, drawn with the probability that ``decode`` gives."""
-        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator))
+        uniform = row_by_row(len(mean), torch.rand, mean.shape[1:], generator=generator)
         return binary(mean, uniform.to(mean.device)) * 2 - 1
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:

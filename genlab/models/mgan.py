@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate, mse_loss
 
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import Images, UnpairedImages
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.markovian import (
     CHANNELS,
     FeatureReader,
@@ -26,6 +26,7 @@ from genlab.networks.markovian import (
     generator_loss,
     stride_of,
 )
+from genlab.randomness import row_by_row
 
 OCTAVES = 5
 """Of the noise that textures are made of: white noise at the size of the image, at half of it, and so on."""
@@ -146,7 +147,7 @@ class MGAN(GenerativeModel):
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
         """The texture made of noise, ``(num_samples, *image_shape)``."""
-        noise = row_by_row(num_samples, lambda: torch.randn(self.noise_dim, generator=generator))
+        noise = row_by_row(num_samples, torch.randn, self.noise_dim, generator=generator)
         return self.translate(self.noise_images(noise.to(next(self.parameters()))))
 
     @property

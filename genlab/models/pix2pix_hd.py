@@ -4,7 +4,6 @@ Wang, Liu, Zhu, Tao, Kautz & Catanzaro, "High-Resolution Image Synthesis and Sem
 GANs", CVPR 2018, arXiv:1711.11585.
 """
 
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
@@ -16,7 +15,7 @@ from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import PairedImages
 from genlab.datasets.loader import Chosen
 from genlab.losses.adversarial import least_squares_discriminator_loss, least_squares_generator_loss, precise
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.feature_loss import FeatureLoss
 from genlab.networks.coarse_to_fine import CoarseToFine, halved
 from genlab.networks.dcgan import initialize
@@ -24,6 +23,7 @@ from genlab.networks.patchgan import PatchGAN
 from genlab.networks.regions import boundaries, places_of, region_means, regions_of
 from genlab.networks.residual import ResidualGenerator
 from genlab.networks.vgg import VGGFeatures, best_features
+from genlab.randomness import row_by_row
 
 Level = Annotated[int, Field(ge=0, le=255)]
 
@@ -238,7 +238,7 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         if self.feature_dim:
             ranks = torch.zeros(len(images), dtype=torch.int64)
             if generator is not None:
-                ranks = row_by_row(len(images), partial(torch.randint, CHOICES, (), generator=generator))
+                ranks = row_by_row(len(images), torch.randint, CHOICES, (), generator=generator)
             places = places_of(regions, self.labels(images))
             features = [self.likely(*one) for one in zip(places, regions, ranks.tolist(), strict=True)]
             seen = torch.cat([seen, torch.stack(features).to(seen)], 1)

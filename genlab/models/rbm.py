@@ -19,7 +19,8 @@ from genlab.datasets.batches import LabelledImages
 from genlab.datasets.loader import Source
 from genlab.datasets.statistics import SEEN, mean_image
 from genlab.losses.variational import binary, draws_for
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
+from genlab.randomness import own_generators, row_by_row
 
 
 class RBM(GenerativeModel):
@@ -178,8 +179,7 @@ class RBM(GenerativeModel):
             ``(num_chains, C, H, W)`` in [-1, 1] for each of ``num_frames`` steps.
         """
         weights = [weights.detach().cpu().double() for weights in (self.weight, self.visible_bias, self.hidden_bias)]
-        seeds = row_by_row(num_chains, lambda: torch.randint(2**62, (), generator=generator))
-        generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        generators = own_generators(num_chains, generator)
 
         def uniform(num_units: int) -> Tensor:
             return torch.stack([torch.rand(num_units, generator=own, dtype=torch.float64) for own in generators])
@@ -196,7 +196,7 @@ class RBM(GenerativeModel):
 
     def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Each pixel -1 or 1, drawn with the probability that ``sample`` gives."""
-        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator))
+        uniform = row_by_row(len(mean), torch.rand, mean.shape[1:], generator=generator)
         return binary(mean, uniform.to(mean.device)) * 2 - 1
 
 

@@ -22,9 +22,10 @@ from genlab.losses.variational import (
     importance_weighted_bound,
     joint_bernoulli_log_likelihood,
 )
-from genlab.models.base import GenerativeModel, OptimizerFactory, row_by_row
+from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from genlab.networks.mlp import mlp
+from genlab.randomness import row_by_row
 
 ROWS = 1000
 """Latents decoded at a time in the importance-weighted bound: 1,000 rows of 784 pixels stay in a processor's cache."""
@@ -231,7 +232,7 @@ class VAE(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
-        return row_by_row(num_samples, lambda: torch.randn(self.latent_dim, generator=generator)).to(self.device)
+        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(self.device)
 
     def decode(self, latent: Tensor) -> Tensor:
         """The middle of p(x|z) in [-1, 1]: its mean, for ``bernoulli`` the probability of white. ``(N, C, H, W)``."""
@@ -242,15 +243,15 @@ class VAE(GenerativeModel):
         mean, log_variance = self.posterior((images + 1) / 2)
         if generator is None:
             return mean
-        noise = row_by_row(len(images), lambda: torch.randn(self.latent_dim, generator=generator))
+        noise = row_by_row(len(images), torch.randn, self.latent_dim, generator=generator)
         return mean + (0.5 * log_variance).exp() * noise.to(mean.device)
 
     def draw_pixels(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Pixels drawn from p(x|z), given the mean that ``decode`` gives; all in [-1, 1], beyond which none is left."""
         if self.decoder_distribution == "gaussian":
-            noise = row_by_row(len(mean), lambda: torch.randn(mean.shape[1:], generator=generator)).to(mean.device)
+            noise = row_by_row(len(mean), torch.randn, mean.shape[1:], generator=generator).to(mean.device)
             return (mean + self.log_scale.exp() * noise).clamp(-1, 1)
-        uniform = row_by_row(len(mean), lambda: torch.rand(mean.shape[1:], generator=generator)).to(mean.device)
+        uniform = row_by_row(len(mean), torch.rand, mean.shape[1:], generator=generator).to(mean.device)
         if self.decoder_distribution == "bernoulli":
             return binary(mean, uniform) * 2 - 1
         # The level nearest to a draw of the logistic distribution, by its inverse distribution function.

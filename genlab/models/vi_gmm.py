@@ -22,6 +22,7 @@ from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import SingularCovarianceError
 from genlab.networks.quadratic import Covariance
+from genlab.randomness import own_generators
 
 SEEDING_ITEMS = 10_000
 """The most training items that a start is chosen among."""
@@ -113,7 +114,7 @@ class VIGMM(GenerativeModel):
             (source.__getitems__(Chosen(-1, batch))[0].flatten(1).to(self.device) for batch in batches),
             self.mixture.expectation.features,
         )
-        self.mixture.expectation.offset.copy_(mean)
+        self.mixture.expectation.place(mean)
         chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
         for restart in range(len(self.em.changes)):
@@ -195,5 +196,5 @@ class VIGMM(GenerativeModel):
         self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draws ``(num_samples, *data_shape)`` from the mixture of posterior means; nothing is clamped."""
-        drawn = self.mixture.draw([int(self.best)] * num_samples, generator)
+        drawn = self.mixture.draw([int(self.best)] * num_samples, own_generators(num_samples, generator))
         return drawn.float().unflatten(1, self.data_shape).to(self.device)

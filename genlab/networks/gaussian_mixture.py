@@ -1,7 +1,7 @@
 """A mixture of Gaussians with the two steps of expectation maximization."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -70,8 +70,8 @@ class GaussianMixture(nn.Module):
             _, nearest = k_means(points, num_components)
             member = nn.functional.one_hot(nearest, num_components).double()
             features = self.expectation.features
-            parts = zip(features.chunks(points - points.mean(0)), features.chunks(member), strict=True)
-            sums = torch.stack([own.T @ features(part).T for part, own in parts]).sum(0)
+            parts = zip(features.chunks(points), features.chunks(member), strict=True)
+            sums = torch.stack([own.T @ features(part, points.mean(0)) for part, own in parts]).sum(0)
             counts, means, covariances = within(features.moments(sums[None]), self.covariance)
             self.weights[group] = counts[0] / counts.sum()
             self.means[group] = means[0] + points.mean(0)
@@ -146,12 +146,12 @@ class GaussianMixture(nn.Module):
             covariances = torch.diag_embed(covariances.expand_as(means))
         return weights.cpu(), means.cpu(), covariances.expand(*means.shape, means.shape[1]).cpu()
 
-    def draw(self, groups: Iterable[int], generator: torch.Generator | None) -> Tensor:
-        """An item of each of N groups, ``(N, D)`` on the CPU: its component first, then its noise."""
+    def draw(self, groups: Sequence[int], generators: Sequence[torch.Generator]) -> Tensor:
+        """An item of each of N groups, ``(N, D)`` on the CPU: by its generator, its component first, then its noise."""
         scales = cache(lambda group: self.scale(group).cpu())
         weights, means = self.weights.cpu(), self.means.cpu()
         drawn = []
-        for group in groups:
+        for group, generator in zip(groups, generators, strict=True):
             component = int(torch.multinomial(weights[group], 1, generator=generator))
             noise = torch.randn(means.shape[2], generator=generator).to(means)
             scale = scales(group)[component]

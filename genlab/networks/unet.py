@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.networks.patchgan import Norm, norms
+from genlab.randomness import own_generators
 
 Uniform = Callable[..., Tensor]
 """Draws ``(num_rows, *shape)`` numbers, uniform in [0, 1): what dropout does is then up to who calls."""
@@ -75,5 +76,6 @@ def of_each(generators: Sequence[torch.Generator]) -> Uniform:
 
 def noise_of(num_images: int, generator: torch.Generator | None) -> list[torch.Generator]:
     """A generator for each image; without one to seed them, the same for all."""
-    seeds = [0 if generator is None else int(torch.randint(2**62, (), generator=generator)) for _ in range(num_images)]
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+    if generator is None:
+        return [torch.Generator().manual_seed(0) for _ in range(num_images)]
+    return own_generators(num_images, generator)

@@ -12,7 +12,8 @@ from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source
 from genlab.metrics.evaluation import Evaluation
 from genlab.metrics.features import FeatureNetwork
-from genlab.models.base import GenerativeModel, row_by_row
+from genlab.models.base import GenerativeModel
+from genlab.randomness import row_by_row
 
 PIXELS = FeatureNetwork("pixels", "0" * 64, "none", nn.Flatten())
 """The images themselves, row after row."""
@@ -74,7 +75,7 @@ class LinearGaussian(GenerativeModel):
         x = images.flatten(1)[:, None]
         mean = (x - self.bias) @ self.weight @ self.posterior_covariance / self.noise**2
         posterior = MultivariateNormal(mean, 2 * self.posterior_covariance)
-        noise = row_by_row(len(images), lambda: torch.randn(k, 2, generator=generator))
+        noise = row_by_row(len(images), torch.randn, k, 2, generator=generator)
         latent = mean + noise @ torch.linalg.cholesky(2 * self.posterior_covariance).T
         likelihood = Normal(latent @ self.weight.T + self.bias, self.noise).log_prob(x).sum(2)
         return likelihood + Normal(0, 1).log_prob(latent).sum(2) - posterior.log_prob(latent)
@@ -86,7 +87,7 @@ class LinearGaussian(GenerativeModel):
         return self.log_weights(images, k, generator).logsumexp(1) - math.log(k)
 
     def sample(self, num_samples: int, condition: Any = None, generator: torch.Generator | None = None) -> Tensor:
-        noise = row_by_row(num_samples, lambda: torch.randn(4, generator=generator))
+        noise = row_by_row(num_samples, torch.randn, 4, generator=generator)
         return (self.bias + noise @ self.marginal.scale_tril.T).view(num_samples, 1, 2, 2)
 
 

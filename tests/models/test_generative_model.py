@@ -6,7 +6,8 @@ from torch import nn
 
 from genlab.callbacks.watchdog import first_bad
 from genlab.errors import NumericError
-from genlab.models.base import GenerativeModel, row_by_row
+from genlab.models.base import GenerativeModel
+from genlab.randomness import row_by_row
 
 
 class Line(GenerativeModel):
@@ -60,6 +61,6 @@ def test_constant_networks_pass_gradients_on_and_get_none() -> None:
 def test_rows_do_not_depend_on_how_many_are_drawn() -> None:
     def draw(*counts: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
-        return torch.cat([row_by_row(count, lambda: torch.randn(33, generator=generator)) for count in counts])
+        return torch.cat([row_by_row(count, torch.randn, 33, generator=generator) for count in counts])
 
     assert torch.equal(draw(7), draw(1, 4, 2))

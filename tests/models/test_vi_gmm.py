@@ -102,7 +102,8 @@ def test_posterior_and_bound_equal_scikit_learns(covariance: Covariance, prior: 
 def test_in_float32_the_bound_is_near_float64s(covariance: Covariance) -> None:
     items = blobs()
     single, double = (bounds(started(rows, covariance, "process"), rows, 10) for rows in (items, items.double()))
-    np.testing.assert_allclose(single, double, rtol=1e-6)
+    # Float32 tells 1e-7 of a number; where a component empties, the bound changes by a fifth in a pass and shows more.
+    np.testing.assert_allclose(single, double, rtol=5e-6)
 
 
 @settings(max_examples=30, deadline=None)
