@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8
     warnings.formatwarning = formatted_warning
+    # Each process of DDP would warn that unused parameters were looked for in vain.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         code = dispatch(arguments)
         if sys.stdout is not None:

@@ -1,27 +1,22 @@
 """What ``genlab sample`` draws of a trained model, a function for each kind."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
-from genlab.config.values import shown
-from genlab.datasets.base import Dataset
 from genlab.datasets.loader import Chosen
-from genlab.drawn import COLUMNS, Drawn, video_library
+from genlab.drawn import COLUMNS, COUNT, Drawn, video_library
+from genlab.drawn_samples import draw_samples
 from genlab.errors import DataError, UsageError
-from genlab.latents import latents_by, linear, priors_of, spherical, truncated
+from genlab.latent_space import latent_grid, scatter, walk
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import (
-    Decodes,
     DrawsPixels,
     HasMeans,
-    HasPrior,
-    HasTemperature,
     PredictsPixels,
     Reconstructs,
     RewritesText,
@@ -30,56 +25,12 @@ from genlab.models.capabilities import (
     TakesText,
 )
 from genlab.neighbours import nearest
-from genlab.plots import new_figure
 from genlab.randomness import own_generators
-from genlab.sampling import check_labels, condition_of, sampled, sampled_by_seed, seed_numbers
-from genlab.texts import TEXTS, code_points, condition_of_text, reworded
+from genlab.request import Request, check_kind, given_seeds, temperature_and_truncation, test_images
+from genlab.sampling import check_labels, condition_of
+from genlab.texts import TEXTS, code_points, reworded
 
-COUNT = 64
-POINTS = 2000
 NEIGHBOUR_ROWS = 32
-
-
-@dataclass(frozen=True)
-class Request:
-    """A model in evaluation mode and what is wanted of it; see ``genlab.commands.sample``."""
-
-    model: GenerativeModel
-    dataset: Dataset
-    kind: str
-    num_samples: int | None
-    seeds: int | str | list[int] | None
-    labels: list[int] | None
-    attributes: list[str] | None
-    text: str | None
-    temperature: float | None
-    truncation: float | None
-    binary: bool
-    steps: int
-    interpolation: Literal["linear", "spherical"] | None
-    num_frames: int
-    video: bool
-    num_neighbours: int
-    batch_size: int
-    generator: torch.Generator
-
-    @property
-    def name(self) -> str:
-        return type(self.model).__name__
-
-
-GOES_WITH = {
-    "seeds": ("samples", "neighbours"),
-    "labels": ("samples", "neighbours", "growth"),
-    "attributes": ("samples", "neighbours"),
-    "text": ("samples",),
-    "temperature": ("samples", "neighbours", "growth"),
-    "truncation": ("samples", "neighbours", "walk"),
-    "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
-    "interpolation": ("walk",),
-    "video": ("walk", "chain", "growth"),
-}
-"""The kinds that an option changes; with others it is refused."""
 
 
 def usual_kind(model: GenerativeModel) -> Literal["samples", "reconstructions"]:
@@ -94,10 +45,7 @@ def draw(request: Request) -> Drawn:
         UsageError: the model cannot give it, or an option does not go with it.
         DataError: there are too few test images.
     """
-    for option, fitting in GOES_WITH.items():
-        value = getattr(request, option)
-        if value is not None and value is not False and request.kind not in fitting:
-            raise UsageError(f"{option}={shown(value)} goes with kind={' or '.join(fitting)}, not kind={request.kind}")
+    check_kind(request)
     if request.video:
         video_library()  # before the work, whether it is there
     kinds = {
@@ -111,23 +59,10 @@ def draw(request: Request) -> Drawn:
         "means": means,
         "neighbours": neighbours,
     }
-    if request.temperature is not None:
-        if not isinstance(request.model, HasTemperature):
-            raise UsageError(f"temperature={request.temperature}: {request.name} has none; leave the word out")
-        request.model.temperature = request.temperature
-    with truncation(request):
+    with temperature_and_truncation(request):
         drawn = kinds[request.kind](request)
     pixels = draw_pixels(request, drawn.samples) if request.binary else drawn.samples
     return replace(drawn, samples=pixels.cpu())
-
-
-def truncation(request: Request) -> AbstractContextManager[None]:
-    """Within, the model draws truncated latents, if these are wanted."""
-    if request.truncation is None:
-        return nullcontext()
-    if not isinstance(request.model, HasPrior):
-        raise UsageError(f"truncation={request.truncation}: {request.name} draws no latents; leave the word out")
-    return latents_by(request.model, truncated(request.model, request.truncation))
 
 
 def samples(request: Request) -> Drawn:
@@ -140,33 +75,10 @@ def samples(request: Request) -> Drawn:
     return Drawn(draw_samples(request, max(1, COUNT // columns) * columns), columns)
 
 
-def draw_samples(request: Request, usual: int) -> Tensor:
-    """As many samples as are wanted, else ``usual``."""
-    if not isinstance(request.model, Samples):
-        raise UsageError(f"{request.name} draws no samples; kind=reconstructions shows what it makes of images")
-    conditions: list[int] | Tensor | None = request.labels
-    if request.labels is not None:
-        check_labels(request.model, request.labels)
-    if request.attributes is not None:
-        conditions = condition_of(request.model, request.attributes)[None]
-    if request.text is not None:
-        conditions = condition_of_text(request.model, request.text)[None]
-    if (seeds := given_seeds(request)) is not None:
-        return sampled_by_seed(request.model, seeds, conditions)
-    return sampled(request.model, request.num_samples or usual, conditions, request.batch_size, request.generator)
-
-
-def given_seeds(request: Request) -> Sequence[int] | None:
-    """One for each sample, or None."""
-    if request.seeds is None:
-        return None
-    if request.num_samples is not None:
-        raise UsageError(f"num_samples={request.num_samples}: seeds={shown(request.seeds)} says how many; give one")
-    return seed_numbers(request.seeds)
-
-
 def rewordings(request: Request, model: RewritesText) -> Drawn:
     """Other wordings of ``text``, else of held-out sentences, which are then shown too."""
+    if request.processes is not None:
+        raise UsageError(f"processes={request.processes}: {request.name} rewrites texts in one; leave the word out")
     if request.labels is not None:
         check_labels(model, request.labels)
     if request.attributes is not None:
@@ -190,75 +102,6 @@ def pairs(request: Request) -> Drawn:
     images, _ = test_images(request, -(-count // tiles))
     beside = reconstructions(request.model, images, request.batch_size, request.generator)
     return Drawn(beside[:count], columns)
-
-
-def walk(request: Request) -> Drawn:
-    """Ways between the latents of two test images, or two of the prior."""
-    model, steps, interpolation = request.model, request.steps, request.interpolation
-    count = request.num_samples or max(1, COUNT // steps) * steps
-    if count % steps:
-        whole = count // steps * steps
-        sizes = " or ".join(str(size) for size in (whole, whole + steps) if size)
-        raise UsageError(f"kind=walk gives whole walks of steps={steps} images: num_samples={sizes}, not {count}")
-    num_walks = count // steps
-    if not isinstance(model, Reconstructs | HasPrior):
-        raise UsageError(f"kind=walk: {request.name} has no latent space")
-    is_normal = priors_of(model)[0] if isinstance(model, HasPrior) else torch.zeros(model.latent_dim, dtype=torch.bool)
-    if interpolation == "spherical" and not is_normal.any():
-        raise UsageError(
-            f"interpolation=spherical: no latent of {request.name} has a normal prior; choose interpolation=linear"
-        )
-    if isinstance(model, Reconstructs):
-        if request.truncation is not None:
-            raise UsageError(f"truncation={request.truncation}: the walks of {request.name} join test images")
-        ends = model.encode(test_images(request, 2 * num_walks)[0])
-        interpolation = interpolation or "linear"
-    else:
-        ends = model.draw_latent(2 * num_walks, request.generator)
-    start, end = ends[0::2], ends[1::2]
-    latent = linear(start, end, steps)
-    if interpolation != "linear" and is_normal.any():
-        latent[..., is_normal] = spherical(start[:, is_normal], end[:, is_normal], steps)
-    return Drawn(decode(model, latent.flatten(0, 1), request.batch_size), steps, "walk")
-
-
-def latent_grid(request: Request) -> Drawn:
-    """The plane of two latents, by equal shares of the prior."""
-    model = request.model
-    if not isinstance(model, HasPrior):
-        reason = "no prior that a grid could cover; see kind=latent_scatter"
-        raise UsageError(
-            f"kind=latent_grid: {request.name} has {reason if isinstance(model, Decodes) else 'no latent space'}"
-        )
-    if model.latent_dim != 2:
-        raise UsageError(
-            f"kind=latent_grid needs a plane of latents: train with model.latent_dim=2, not {model.latent_dim}"
-        )
-    count = request.num_samples or COUNT
-    side = int(count**0.5)
-    if side * side != count:
-        raise UsageError(f"kind=latent_grid is a square: num_samples={side * side} or {(side + 1) ** 2}, not {count}")
-    is_normal, is_uniform = priors_of(model)
-    if not is_normal.all() and not is_uniform.all():
-        raise UsageError(f"kind=latent_grid: the latents of {request.name} are neither normal nor uniform")
-    # Equal shares of the prior between neighbours (Kingma & Welling, figure 4).
-    shares = (torch.arange(side) + 0.5) / side
-    axis = torch.special.ndtri(shares) if is_normal.all() else 2 * shares - 1
-    latent = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1).to(request.model.device)
-    return Drawn(decode(model, latent, request.batch_size), side)
-
-
-def scatter(request: Request) -> Drawn:
-    """The most likely latents of test images, and the labels of these."""
-    model = request.model
-    if not isinstance(model, Reconstructs):
-        raise UsageError(f"kind=latent_scatter: {request.name} has no encoder")
-    if model.latent_dim < 2:
-        raise UsageError("kind=latent_scatter needs a plane of latents: train with model.latent_dim=2 or more")
-    new_figure(1, 1)  # before the work, whether it can be drawn
-    images, labels = test_images(request, request.num_samples)
-    latent = torch.cat([model.encode(part) for part in images.split(request.batch_size)])
-    return Drawn(latent, picture="scatter", arrays={"labels": labels}, class_names=request.dataset.class_names)
 
 
 def chain(request: Request) -> Drawn:
@@ -317,10 +160,6 @@ def neighbours(request: Request) -> Drawn:
     return Drawn(rows, 1 + count, arrays={"distances": distances, "items": items}, facts=facts)
 
 
-def decode(model: Any, latent: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([model.decode(part) for part in latent.split(batch_size)])
-
-
 def draw_pixels(request: Request, mean: Tensor) -> Tensor:
     model: Any = request.model
     if not isinstance(model, DrawsPixels):
@@ -328,19 +167,3 @@ def draw_pixels(request: Request, mean: Tensor) -> Tensor:
     images = mean.flatten(0, -4)
     drawn = [model.draw_pixels(part, request.generator) for part in images.split(request.batch_size)]
     return torch.cat(drawn).view_as(mean)
-
-
-def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
-    """The first ``count`` images and labels of the test split, else of those held out for validation, else of training.
-
-    None is 2,000 of them, or all of fewer. Where a set has no labels, all are 0.
-    """
-    dataset = request.dataset
-    dataset.setup()
-    source = next(dataset.sources[split] for split in ("test", "validation", "train") if split in dataset.sources)
-    count = min(POINTS, len(source)) if count is None else count
-    if len(source) < count:
-        raise DataError(f"'{dataset.name}' has {len(source)} such images, {count} are needed: a smaller num_samples")
-    batch = source.__getitems__(Chosen(-1, torch.arange(count)))
-    labels = getattr(batch, "labels", torch.zeros(count, dtype=torch.int64))
-    return batch.images.to(request.model.device), labels

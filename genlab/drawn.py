@@ -15,6 +15,9 @@ from genlab.errors import UsageError
 from genlab.plots import latent_scatter
 from genlab.texts import blocks
 
+COUNT = 64
+"""Images that are drawn, if nobody says how many."""
+
 COLUMNS = 8
 FRAMES_PER_SECOND = 10
 

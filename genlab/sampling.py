@@ -1,53 +1,42 @@
-"""Samples of a model: in batches from one generator, or one of each seed; of labels or other conditions in turn."""
+"""Samples of a model: of one seed, whatever the batch and the process, or one of each seed; of labels in turn."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlab.errors import UsageError
-from genlab.latents import latents_by
 from genlab.models.capabilities import HasPrior, TakesAttributes, TakesLabels
+from genlab.randomness import RowGenerator, own_seeds
 
 
-def sampled(
-    model: Any,
-    num_samples: int,
-    conditions: Sequence[int] | Tensor | None,
-    batch_size: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """``num_samples`` draws, the same whatever ``batch_size``.
+def sampled(model: Any, which: range, conditions: Sequence[int] | Tensor | None, batch_size: int, seed: int) -> Tensor:
+    """Some of the samples of a seed; each is the same whatever ``batch_size``, and whichever others are drawn.
 
     Conditions, labels or rows of attributes, are taken in turn; a model with latents draws one for each time round, so
     that a row of the picture shows what the condition changes.
     """
-    parts = torch.arange(num_samples).split(batch_size)
-    if conditions is None:
-        return torch.cat([model.sample(len(part), None, generator) for part in parts])
-    latent = None
-    if isinstance(model, HasPrior):
-        latent = model.draw_latent(-(-num_samples // len(conditions)), generator)
-        latent = latent.repeat_interleave(len(conditions), 0)
-    of_parts = []
-    for part in parts:
-        condition = torch.as_tensor(conditions)[part % len(conditions)].to(model.device)
-        with nullcontext() if latent is None else latents_by(model, lambda *_, given=latent[part]: given):
-            of_parts.append(model.sample(len(part), condition, generator))
-    return torch.cat(of_parts)
+    per_latent = 1 if conditions is None or not isinstance(model, HasPrior) else len(conditions)
+    seeds = own_seeds(-(-which.stop // per_latent), torch.Generator().manual_seed(seed))
+    parts = []
+    for part in torch.arange(which.start, which.stop).split(batch_size):
+        condition = None
+        if conditions is not None:
+            condition = torch.as_tensor(conditions)[part % len(conditions)].to(model.device)
+        generator = RowGenerator([seeds[item // per_latent] for item in part.tolist()])
+        parts.append(model.sample(len(part), condition, generator))
+    return torch.cat(parts)
 
 
 def sampled_by_seed(model: Any, seeds: Sequence[int], conditions: Sequence[int] | Tensor | None) -> Tensor:
     """One draw of each seed and, for each condition, of this condition: the first that the seed gives.
 
-    Each is drawn alone, so that it does not depend on the others.
+    Each is drawn alone, so that not even its rounding depends on the others.
     """
     each = [None] if conditions is None else torch.as_tensor(conditions).to(model.device).split(1)
-    return torch.cat(
-        [model.sample(1, condition, torch.Generator().manual_seed(seed)) for seed in seeds for condition in each]
-    )
+    firsts = [own_seeds(1, torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.cat([model.sample(1, condition, RowGenerator(first)) for first in firsts for condition in each])
 
 
 def seed_numbers(seeds: int | str | list[int]) -> Sequence[int]:

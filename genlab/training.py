@@ -35,18 +35,8 @@ from genlab.config.targets import resolve_target
 from genlab.datasets.base import Dataset
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
+from genlab.processes import lost_process
 from genlab.run import Run, write_json
-
-
-def is_main_process() -> bool:
-    """Whether this is the one process that writes, among those that train one model."""
-    rank = next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0")
-    return rank == "0"
-
-
-def launched_from_outside() -> bool:
-    """Whether torchrun or SLURM started this process together with others of the same run."""
-    return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
 
 
 def build_model(config: dict[str, Any]) -> GenerativeModel:
@@ -122,6 +112,8 @@ def quieten() -> None:
     """Leaves of Lightning's start-up chatter only what a user can act on."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # What it says when one of several processes dies, before it ends the others.
+    logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
     for message in (
         ".*does not have many workers.*",
         ".*configure_optimizers` returned `None`.*",
@@ -247,11 +239,14 @@ def fit(
         if trainer.global_step == 0:
             checkpoints.save(trainer, model, best=True)  # a budget of nothing still gives a model
     except BaseException as error:
+        found = lost_process(error, trainer) or error
         if trainer.is_global_zero:
-            reason = str(error) if isinstance(error, GenlabError) else repr(error)
-            stopped = isinstance(error, KeyboardInterrupt) or getattr(error, "exit_code", 1) > 128
+            reason = str(found) if isinstance(found, GenlabError) else repr(found)
+            stopped = isinstance(found, KeyboardInterrupt) or getattr(found, "exit_code", 1) > 128
             run.write_status(state="interrupted" if stopped else "failed", reason=reason)
-        raise
+        if found is error:
+            raise
+        raise found from error
     if trainer.is_global_zero:
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)

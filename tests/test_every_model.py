@@ -6,9 +6,6 @@ Each model trains two epochs of three batches on its own default data set.
 import ast
 import importlib
 import inspect
-import multiprocessing
-import os
-import socket
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,17 +14,17 @@ import pytest
 import torch
 import yaml
 from conftest import differences, short_config, trained
-from lightning_utilities.core.rank_zero import rank_zero_only
+from ranks import train_by
 
-from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.exact_state import ExactState
 from genlab.config import check, compose, config_dir
 from genlab.datasets.base import Dataset
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import Samples, Translates
-from genlab.run import Run, load_model
-from genlab.training import build_model, fit, prepare
+from genlab.run import load_model
+from genlab.sampling import sampled
+from genlab.training import build_model
 
 BatchNorm = torch.nn.modules.batchnorm._BatchNorm
 MODELS = sorted(path.stem for path in (config_dir() / "model").glob("*.yaml"))
@@ -159,6 +156,9 @@ def test_two_samples_with_one_seed_are_equal_whatever_the_batch(uninterrupted: t
     torch.testing.assert_close(whole, draw(3, 4), rtol=0, atol=2e-5)
     torch.testing.assert_close(whole, draw(*[1] * 7), rtol=0, atol=2e-5)
     assert torch.isfinite(whole).all()
+    with torch.no_grad():
+        both = sampled(model, range(5), None, 5, 3)
+        torch.testing.assert_close(sampled(model, range(2, 5), None, 2, 3), both[2:], rtol=0, atol=2e-5)
 
 
 def test_two_translations_are_equal_whatever_the_batch(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
@@ -218,16 +218,7 @@ def test_two_processes_train_as_one(model_name: str, tmp_path: Path) -> None:
     """In double precision: of gradients near 0, Adam makes whole steps of what is rounding."""
     words = ["precision=64-true", "~callbacks.sample_grid", "trainer.max_steps=4"]
     config = short_config(model_name, "accelerator=ddp_cpu", *words)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("fork")
-    ranks = [context.Process(target=train_as_rank, args=(rank, port, tmp_path / "run", config)) for rank in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(120)
-    assert [process.exitcode for process in ranks] == [0, 0]
+    assert train_by(2, tmp_path / "run", config) == [0, 0]
     weights = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1)]
     assert weights[0].keys() == weights[1].keys()
     model = build_model(config)
@@ -252,23 +243,6 @@ def batch_types() -> dict[str, Any]:
         module, name = yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"].rsplit(".", 1)
         found[path.stem] = getattr(importlib.import_module(module), name).batch_type
     return found
-
-
-def train_as_rank(rank: int, port: int, folder: Path, config: dict[str, Any]) -> None:
-    """One of two processes as torchrun starts them; leaves its weights beside the run folder."""
-    os.environ |= {"LOCAL_RANK": str(rank), "RANK": str(rank), "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
-    os.environ |= {"LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    # A fork keeps what its parent took for its rank.
-    rank_zero_only.rank = rank
-    callback: Any = Checkpoints
-    save = callback.save
-
-    def spy(self: Checkpoints, trainer: Any, model: Any, best: bool = False) -> None:
-        save(self, trainer, model, best)
-        torch.save(model.state_dict(), folder.parent / f"rank-{rank}.pt")
-
-    callback.save = spy
-    fit(Run.create(folder) if rank == 0 else Run(folder), config, *prepare(config))
 
 
 def model_and_batch(config: dict[str, Any]) -> tuple[GenerativeModel, Any]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genlab.errors import UsageError
 from genlab.latents import latents_by, truncated
-from genlab.randomness import row_by_row
+from genlab.randomness import RowGenerator, own_seeds, row_by_row
 from genlab.sampling import sampled, sampled_by_seed, seed_numbers
 
 
@@ -31,31 +31,39 @@ class Conditional:
         return self.decode(self.draw_latent(num_samples, generator), labels)
 
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def row_of(seed: int) -> torch.Generator:
+    return RowGenerator(own_seeds(1, torch.Generator().manual_seed(seed)))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
 def test_a_row_of_classes_shares_one_latent(batch_size: int) -> None:
     model = Conditional()
-    found = sampled(model, 7, [4, 0, 9], batch_size, seeded(1))
-    latent = model.draw_latent(3, seeded(1))[:, 0]
+    found = sampled(model, range(7), [4, 0, 9], batch_size, 1)
+    latent = sampled(model, range(3), None, batch_size, 1)[:, 0]
     assert found[:, 1].tolist() == [4, 0, 9, 4, 0, 9, 4]
     assert torch.equal(found[:, 0], latent.repeat_interleave(3)[:7])
     assert len(latent.unique()) == 3
 
 
+@pytest.mark.parametrize("conditions", [None, [4, 0, 9]])
+def test_each_sample_of_a_seed_can_be_drawn_without_the_others(conditions: list[int] | None) -> None:
+    model = Conditional()
+    whole = sampled(model, range(10), conditions, 4, 1)
+    assert torch.equal(sampled(model, range(4, 9), conditions, 2, 1), whole[4:9])
+    assert not torch.equal(sampled(model, range(10), conditions, 4, 2), whole)
+
+
 def test_the_latents_of_rows_are_truncated_too() -> None:
     model = Conditional()
     with latents_by(model, truncated(model, 0.5)):
-        found = sampled(model, 60, [1, 2], 7, seeded(1))
+        found = sampled(model, range(60), [1, 2], 7, 1)
     assert found[:, 0].abs().max() <= 0.5
     assert len(found[:, 0].unique()) == 30
-    assert sampled(model, 60, [1, 2], 7, seeded(1))[:, 0].abs().max() > 1
+    assert sampled(model, range(60), [1, 2], 7, 1)[:, 0].abs().max() > 1
 
 
 def test_of_one_class_each_sample_has_its_own_latent() -> None:
-    found = sampled(Conditional(), 6, [3], 4, seeded(1))
+    found = sampled(Conditional(), range(6), [3], 4, 1)
     assert len(found[:, 0].unique()) == 6
     assert (found[:, 1] == 3).all()
 
@@ -64,7 +72,8 @@ def test_the_sample_of_a_seed_is_its_first_whatever_the_other_seeds() -> None:
     model = Conditional()
     found = sampled_by_seed(model, range(5, 9), None)
     for row, seed in zip(found, range(5, 9), strict=True):
-        assert torch.equal(row, model.sample(4, None, seeded(seed))[0])
+        assert torch.equal(row, sampled(model, range(4), None, 4, seed)[0])
+        assert torch.equal(row, model.sample(1, None, row_of(seed))[0])
     assert torch.equal(sampled_by_seed(model, [8, 5], None), found[[3, 0]])
 
 

@@ -38,7 +38,7 @@ def main(run: str | None, allow_data_change: bool, overrides: list[str]) -> None
         RunError: no such run, in use, no checkpoint of it is good, or a setting may not change.
         GenlabError: whatever stops the training.
     """
-    from genlab.training import is_main_process
+    from genlab.processes import is_main_process
 
     opened = Run.open(run)
     composed = load(opened.folder / "config.yaml", overrides, "train")
@@ -71,7 +71,8 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     """Finds the checkpoint and trains."""
     from genlab.callbacks.board import Board
     from genlab.checkpoint import load as load_checkpoint
-    from genlab.training import conclude, environment, fit, is_main_process, prepare
+    from genlab.processes import is_main_process
+    from genlab.training import conclude, environment, fit, prepare
 
     old, config = run.config, composed.config
     is_named = name is not None and Path(name).is_file()

@@ -40,6 +40,7 @@ def main(
     checkpoint: str,
     weights: WeightsChoice | None,
     batch_size: PositiveInt,
+    processes: PositiveInt | None,
     device: Literal["auto", "cpu", "cuda", "mps"],
     output: str | None,
     json: bool,
@@ -65,7 +66,7 @@ def main(
         num_samples: images in all, points of ``latent_scatter``, chains side by side, samples of ``neighbours``. None
             is 64 images or as near to that as whole rows come, 4 texts, 1 other wording of ``text``, 2,000 points or
             all there are, all means, 32 samples of ``neighbours``.
-        seed: the same seed gives the same images, whatever the batch size.
+        seed: the same seed gives the same images, whatever the batch size and the number of processes.
         seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
             ``seed=`` would give, to the bit the same whatever the other seeds.
         labels: of the classes to draw, in turn; each row of one latent or seed, where the model has latents.
@@ -83,6 +84,8 @@ def main(
         num_frames: of a ``chain``, one for each of its steps.
         video: writes ``walk.mp4``, ``chain.mp4`` or ``growth.mp4`` too.
         num_neighbours: training images of each sample.
+        processes: that share out the samples, each with its share of the cores, or a GPU of its own if there are
+            several. The images are those of one process.
         weights: ``averaged`` over the training (``callbacks=averaged``) or the ``last``; None is averaged if there are.
         output: the folder; None is ``samples/<kind>-<checkpoint>-seed-<seed>`` in the run folder, with the seeds,
             labels, attributes, text, weights, temperature, truncation and interpolation if they are given.
@@ -95,9 +98,10 @@ def main(
     """
     import torch
 
-    from genlab.drawing import Request, draw, usual_kind
+    from genlab.drawing import draw, usual_kind
     from genlab.drawn import write
     from genlab.models.capabilities import Blends, Reconstructs, Samples, Translates
+    from genlab.request import Request
     from genlab.run import load_model
     from genlab.texts import TEXTS, blocks
     from genlab.training import choose_device
@@ -126,12 +130,11 @@ def main(
     folder = Path(output).expanduser() if output else loaded.folder / "samples" / name[:LONGEST_NAME]
     check_folder(folder)
     loaded.model.to(choose_device(device))
-    generator = torch.Generator().manual_seed(seed)
     request = Request(
-        model=loaded.model,
-        dataset=loaded.dataset,
+        loaded=loaded,
         kind=kind,
         num_samples=num_samples,
+        seed=seed,
         seeds=seeds,
         labels=labels,
         attributes=attributes,
@@ -145,7 +148,8 @@ def main(
         video=video,
         num_neighbours=num_neighbours,
         batch_size=batch_size,
-        generator=generator,
+        processes=processes,
+        device=device,
     )
     with torch.no_grad():
         drawn = draw(request)

@@ -41,7 +41,8 @@ def main(
     Raises:
         GenlabError: the run cannot start, or was stopped.
     """
-    from genlab.training import environment, fit, is_main_process, launched_from_outside, prepare, resolve_threads
+    from genlab.processes import is_main_process, launched_from_outside
+    from genlab.training import environment, fit, prepare, resolve_threads
 
     config = {**composed.config, "threads": resolve_threads(threads)}
     config["run_dir"] = None  # the folder may move

@@ -72,6 +72,19 @@ def test_a_seed_gives_the_same_images_whatever_the_batch(folder: Path) -> None:
     assert abs(samples(folder, "vae", "num_samples=9", "seed=5") - whole).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["vae", "num_samples=5", "binary=true", "truncation=0.7"],
+        ["classes", "labels=[3,7]", "num_samples=5"],
+        ["gan", "seeds=3-6"],
+    ],
+)
+def test_several_processes_draw_what_one_does(folder: Path, words: list[str]) -> None:
+    found = samples(folder, *words, "processes=2", "batch_size=2")
+    np.testing.assert_allclose(found, samples(folder, *words), atol=1e-5)
+
+
 @pytest.mark.parametrize("run", ["vae", "gan", "classes"])
 def test_a_seed_of_many_gives_its_own_image_whatever_the_others(folder: Path, run: str) -> None:
     found = samples(folder, run, "seeds=3-6")
@@ -289,6 +302,9 @@ def test_rows_of_a_table_have_no_picture(folder: Path) -> None:
         (["autoencoder", "kind=walk", "interpolation=spherical"], 2, "no latent of Autoencoder has a normal prior"),
         (["gan", "kind=walk", "steps=5", "num_samples=12"], 2, "of steps=5 images: num_samples=10 or 15, not 12"),
         (["gan", "kind=walk", "steps=5", "num_samples=3"], 2, "of steps=5 images: num_samples=5, not 3"),
+        (["vae", "processes=0"], 2, "processes=0: expected more than 0"),
+        (["vae", "processes=2", "kind=walk"], 2, "processes=2 goes with kind=samples or neighbours, not kind=walk"),
+        (["vae", "processes=9", "num_samples=8"], 2, "processes=9: 8 samples are for at most as many processes"),
         (["vae", "video=true"], 2, "video=true goes with kind=walk or chain or growth, not kind=samples"),
         (["table", "kind=neighbours"], 2, "kind=neighbours: 'vector_file' holds no images"),
         (["autoencoder", "kind=neighbours"], 2, "Autoencoder draws no samples"),

@@ -7,7 +7,7 @@ from torch import nn
 from genlab.callbacks.watchdog import first_bad
 from genlab.errors import NumericError
 from genlab.models.base import GenerativeModel
-from genlab.randomness import row_by_row
+from genlab.randomness import RowGenerator, row_by_row
 
 
 class Line(GenerativeModel):
@@ -64,3 +64,11 @@ def test_rows_do_not_depend_on_how_many_are_drawn() -> None:
         return torch.cat([row_by_row(count, torch.randn, 33, generator=generator) for count in counts])
 
     assert torch.equal(draw(7), draw(1, 4, 2))
+
+
+def test_rows_of_their_own_seeds_go_on_where_they_were() -> None:
+    generator = RowGenerator([5, 9])
+    drawn = torch.cat([row_by_row(2, torch.rand, 3, generator=generator) for _ in range(2)])
+    for row, seed in enumerate((5, 9)):
+        alone = torch.rand(6, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(drawn[row::2].flatten(), alone)

@@ -1,0 +1,42 @@
+"""The processes that train one model together: which of them this is, and what it means if one is gone."""
+
+import os
+import signal
+import subprocess
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from genlab.errors import ResourceError
+
+
+def is_main_process() -> bool:
+    """Whether this is the one process that writes, among those that train one model."""
+    rank = next((os.environ[name] for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), "0")
+    return rank == "0"
+
+
+def launched_from_outside() -> bool:
+    """Whether torchrun or SLURM started this process together with others of the same run."""
+    return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+
+
+def lost_process(error: BaseException, trainer: pl.Trainer) -> ResourceError | None:
+    """What it means if an exchange with other processes broke: one is gone, and which one, as far as is known."""
+    if trainer.world_size == 1 or not isinstance(error, RuntimeError):
+        return None
+    if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
+        return None
+    gone = "another process of this training is gone, or did not answer in time; what it said stands above"
+    launcher: Any = trainer.strategy.launcher
+    for rank, process in enumerate(getattr(launcher, "procs", []), start=1):
+        try:
+            code = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            continue
+        if code:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            gone = f"process {rank} of 0 to {trainer.world_size - 1}, PID {process.pid}, {how}"
+            break
+    return ResourceError(f"{gone}\nall others have stopped; `genlab resume RUN` goes on from the last checkpoint")

@@ -1,0 +1,144 @@
+"""What is wanted of a trained model by ``genlab sample``."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from genlab.config.values import shown
+from genlab.datasets.base import Dataset
+from genlab.datasets.loader import Chosen
+from genlab.errors import DataError, UsageError
+from genlab.latents import latents_by, truncated
+from genlab.models.base import GenerativeModel
+from genlab.models.capabilities import HasPrior, HasTemperature
+from genlab.run import LoadedRun
+from genlab.sampling import seed_numbers
+
+POINTS = 2000
+"""Test images at most, if nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run with its model in evaluation mode, and what is wanted of it; see ``genlab.commands.sample``."""
+
+    loaded: LoadedRun
+    kind: str
+    num_samples: int | None
+    seed: int
+    seeds: int | str | list[int] | None
+    labels: list[int] | None
+    attributes: list[str] | None
+    text: str | None
+    temperature: float | None
+    truncation: float | None
+    binary: bool
+    steps: int
+    interpolation: Literal["linear", "spherical"] | None
+    num_frames: int
+    video: bool
+    num_neighbours: int
+    batch_size: int
+    processes: int | None
+    device: str
+
+    @property
+    def model(self) -> GenerativeModel:
+        return self.loaded.model
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.loaded.dataset
+
+    @property
+    def name(self) -> str:
+        return type(self.model).__name__
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
+
+
+GOES_WITH = {
+    "seeds": ("samples", "neighbours"),
+    "labels": ("samples", "neighbours", "growth"),
+    "attributes": ("samples", "neighbours"),
+    "text": ("samples",),
+    "temperature": ("samples", "neighbours", "growth"),
+    "truncation": ("samples", "neighbours", "walk"),
+    "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
+    "interpolation": ("walk",),
+    "video": ("walk", "chain", "growth"),
+    "processes": ("samples", "neighbours"),
+}
+"""The kinds that an option changes; with others it is refused."""
+
+
+def check_kind(request: Request) -> None:
+    """Whether all options go with the kind.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for option, fitting in GOES_WITH.items():
+        value = getattr(request, option)
+        if value is not None and value is not False and request.kind not in fitting:
+            raise UsageError(f"{option}={shown(value)} goes with kind={' or '.join(fitting)}, not kind={request.kind}")
+
+
+@contextmanager
+def temperature_and_truncation(request: Request) -> Iterator[None]:
+    """Within, the model draws as these say, if they are given.
+
+    Raises:
+        UsageError: it has no temperature, or draws no latents.
+    """
+    with ExitStack() as stack:
+        if request.temperature is not None:
+            if not isinstance(request.model, HasTemperature):
+                raise UsageError(f"temperature={request.temperature}: {request.name} has none; leave the word out")
+            request.model.temperature = request.temperature
+        if request.truncation is not None:
+            if not isinstance(request.model, HasPrior):
+                raise UsageError(
+                    f"truncation={request.truncation}: {request.name} draws no latents; leave the word out"
+                )
+            stack.enter_context(latents_by(request.model, truncated(request.model, request.truncation)))
+        yield
+
+
+def given_seeds(request: Request) -> Sequence[int] | None:
+    """One for each sample, or None."""
+    if request.seeds is None:
+        return None
+    if request.num_samples is not None:
+        raise UsageError(f"num_samples={request.num_samples}: seeds={shown(request.seeds)} says how many; give one")
+    return seed_numbers(request.seeds)
+
+
+def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
+    """The first ``count`` images and labels of the test split, else of those held out for validation, else of training.
+
+    None is 2,000 of them, or all of fewer. Where a set has no labels, all are 0.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    dataset = request.dataset
+    dataset.setup()
+    source = next(dataset.sources[split] for split in ("test", "validation", "train") if split in dataset.sources)
+    count = min(POINTS, len(source)) if count is None else count
+    if len(source) < count:
+        raise DataError(f"'{dataset.name}' has {len(source)} such images, {count} are needed: a smaller num_samples")
+    batch = source.__getitems__(Chosen(-1, torch.arange(count)))
+    labels = getattr(batch, "labels", torch.zeros(count, dtype=torch.int64))
+    return batch.images.to(request.model.device), labels
+
+
+def decode(model: Any, latent: Tensor, batch_size: int) -> Tensor:
+    return torch.cat([model.decode(part) for part in latent.split(batch_size)])
