@@ -252,7 +252,7 @@ def fit(
         metrics = reported(model) | validated(trainer)
         if trainer.should_stop and config["trainer"]["max_time"] is None and "pruned" not in run.status:
             console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
-        conclude(run, config, board, metrics, trainer.global_step, grids[0].last_picture if grids else None)
+        conclude(run, config, board, metrics, grids[0].last_picture if grids else None)
 
 
 def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
@@ -265,11 +265,9 @@ def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
     return "sample", f"genlab sample {folder}"
 
 
-def conclude(
-    run: Run, config: dict[str, Any], board: Board, metrics: dict[str, float], step: int, picture: Path | None
-) -> None:
+def conclude(run: Run, config: dict[str, Any], board: Board, metrics: dict[str, float], picture: Path | None) -> None:
     """The last that a run writes: its final values, in TensorBoard's table too."""
-    board.write_result(config, metrics, max(step - 1, 0))
+    board.write_result(config)
     report(run, config, metrics, picture)
 
 

@@ -58,7 +58,7 @@ def trained(folder: Path, *words: str) -> dict[str, Any]:
 
 def main() -> None:
     table = Table("recipe", "seconds", "of plan", "GB", "of plan", box=None)
-    ratios = []
+    ratios: list[float] = []
     for name, words in RECIPES.items():
         planned = json.loads(genlab("plan", *words, "json=true"))
         with tempfile.TemporaryDirectory() as folder:

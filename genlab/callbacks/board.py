@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from genlab.run import Run
 
@@ -26,15 +27,20 @@ class Board(TensorBoardLogger):
     def write_config(self, config: dict[str, Any]) -> None:
         self.experiment.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}```")
 
-    def write_result(self, config: dict[str, Any], metrics: Mapping[str, float], step: int) -> None:
-        """A line of the table of runs: settings people compare, and the last values, named to sort behind curves."""
+    def write_result(self, config: dict[str, Any]) -> None:
+        """The settings of a line of the table of runs, which shows the last values of the curves beside them.
+
+        Without a list of all settings, which torch would write too, the table begins with those in which runs differ.
+        """
         compared = {key: config[key] for key in ("seed", "precision", "dataset", "optimizer", "model")}
         settings = {
             key: value
             for key, value in flat(compared).items()
             if not key.endswith("_") and not key.startswith("model.optimizer.")
         }
-        self.log_hyperparams(settings, {f"values_at_end/{name}": value for name, value in metrics.items()}, step)
+        _, start, end = hparams(settings, {})
+        for summary in (start, end):
+            self.experiment._get_file_writer().add_summary(summary)
         self.save()
 
 

@@ -86,7 +86,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, about, old, config)):
         if about is not None and run.status["state"] != "finished" and is_main_process():
             # It was killed between its last checkpoint and its report.
-            conclude(run, config, Board(run, None), about["metrics"], step, None)
+            conclude(run, config, Board(run, None), about["metrics"], None)
         print(f"{run.folder} is already complete, after step {step}; to go on, give more: trainer.max_epochs=…")
         return
     model, dataset = prepare(config)

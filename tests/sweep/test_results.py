@@ -54,7 +54,7 @@ def test_a_finished_sweep_is_shown_in_all_its_forms(tmp_path: Path) -> None:
         events = EventAccumulator(str(Path(trial["run_dir"]) / "tensorboard"))
         events.Reload()
         assert "_hparams_/session_start_info" in events.summary_metadata
-        assert events.Scalars("values_at_end/val/elbo")[-1].value == pytest.approx(trial["values"]["val/elbo"])
+        assert events.Scalars("val/elbo")[-1].value == pytest.approx(trial["values"]["val/elbo"])
 
 
 @pytest.mark.usefixtures("forked")
