@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,15 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@cache
+def composed(*words: str) -> dict[str, Any]:
+    """Of ``genlab train``; composing takes longer than many a test."""
+    return compose("train", list(words)).config
+
+
 def small(model: str) -> list[str]:
     """Words that save time with a model of large images: batches of 6, and narrow networks."""
-    recipe = compose("train", [f"model={model}"]).config
+    recipe = composed(f"model={model}")
     if math.prod(recipe["dataset"].get("data_shape") or []) <= LARGE:
         return []
     widths = (key for key in ("width", "discriminator_width") if key in recipe["model"])
@@ -47,7 +55,7 @@ def small(model: str) -> list[str]:
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
     """The configuration of a short training of a model on its own default data."""
-    return compose("train", [f"model={model}", *SHORT, *small(model), *words]).config
+    return deepcopy(composed(f"model={model}", *SHORT, *small(model), *words))
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Quadratic:
     @property
     def chunk_size(self) -> int:
         """Items whose features are computed at a time, a power of two."""
-        return max(TILE, min(4096, 2 ** int(math.log2(CHUNK_NUMBERS // self.size + 1))))
+        return max(TILE, min(8192, 2 ** int(math.log2(CHUNK_NUMBERS // self.size + 1))))
 
     def chunks(self, items: Tensor) -> tuple[Tensor, ...]:
         return items.split(self.chunk_size)
