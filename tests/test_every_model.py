@@ -19,11 +19,11 @@ from ranks import train_by
 from genlab.callbacks.exact_state import ExactState
 from genlab.config import check, compose, config_dir
 from genlab.datasets.base import Dataset
+from genlab.drawing.seeds import sampled
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import Samples, Translates
 from genlab.run import load_model
-from genlab.sampling import sampled
 from genlab.training import build_model
 
 BatchNorm = torch.nn.modules.batchnorm._BatchNorm

@@ -98,10 +98,10 @@ def main(
     """
     import torch
 
-    from genlab.drawing import draw, usual_kind
-    from genlab.drawn import write
+    from genlab.drawing.drawn import write
+    from genlab.drawing.kinds import draw, usual_kind
+    from genlab.drawing.request import Request
     from genlab.models.capabilities import Blends, Reconstructs, Samples, Translates
-    from genlab.request import Request
     from genlab.run import load_model
     from genlab.texts import TEXTS, blocks
     from genlab.training import choose_device

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genlab.drawing.seeds import condition_of, sampled, sampled_by_seed
 from genlab.errors import UsageError
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import HasPrior, TakesAttributes
 from genlab.models.from_attributes import NUM_ROWS, FromAttributes
-from genlab.sampling import condition_of, sampled, sampled_by_seed
 
 NAMES = ["glasses", "sunglasses", "smile", "blond_hair"]
 ROWS = torch.tensor([[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 1, 1]])

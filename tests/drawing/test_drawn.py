@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from genlab.drawn import Drawn, video_library, write
+from genlab.drawing.drawn import Drawn, video_library, write
 from genlab.errors import UsageError
 
 WALKS = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 5, 5)
@@ -57,5 +57,5 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 def test_the_library_is_not_imported_before_a_video_is_wanted() -> None:
-    code = "import sys, genlab.drawn; sys.exit('av' in sys.modules)"
+    code = "import sys, genlab.drawing.drawn; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0

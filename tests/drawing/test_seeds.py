@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from genlab.drawing.seeds import sampled, sampled_by_seed, seed_numbers
 from genlab.errors import UsageError
 from genlab.latents import latents_by, truncated
 from genlab.randomness import RowGenerator, own_seeds, row_by_row
-from genlab.sampling import sampled, sampled_by_seed, seed_numbers
 
 
 class Conditional:

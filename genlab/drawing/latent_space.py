@@ -2,12 +2,12 @@
 
 import torch
 
-from genlab.drawn import COUNT, Drawn
+from genlab.drawing.drawn import COUNT, Drawn
+from genlab.drawing.request import Request, decode, test_images
 from genlab.errors import UsageError
 from genlab.latents import linear, priors_of, spherical
 from genlab.models.capabilities import Decodes, HasPrior, Reconstructs
 from genlab.plots import new_figure
-from genlab.request import Request, decode, test_images
 
 
 def walk(request: Request) -> Drawn:

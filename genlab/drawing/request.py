@@ -12,12 +12,12 @@ from torch import Tensor
 from genlab.config.values import shown
 from genlab.datasets.base import Dataset
 from genlab.datasets.loader import Chosen
+from genlab.drawing.seeds import seed_numbers
 from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, truncated
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import HasPrior, HasTemperature
 from genlab.run import LoadedRun
-from genlab.sampling import seed_numbers
 
 POINTS = 2000
 """Test images at most, if nobody says how many."""

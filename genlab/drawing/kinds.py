@@ -9,10 +9,12 @@ from torch import Tensor
 
 from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
 from genlab.datasets.loader import Chosen
-from genlab.drawn import COLUMNS, COUNT, Drawn, video_library
-from genlab.drawn_samples import draw_samples
+from genlab.drawing.drawn import COLUMNS, COUNT, Drawn, video_library
+from genlab.drawing.latent_space import latent_grid, scatter, walk
+from genlab.drawing.request import Request, check_kind, given_seeds, temperature_and_truncation, test_images
+from genlab.drawing.samples import draw_samples
+from genlab.drawing.seeds import check_labels, condition_of
 from genlab.errors import DataError, UsageError
-from genlab.latent_space import latent_grid, scatter, walk
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import (
     DrawsPixels,
@@ -26,8 +28,6 @@ from genlab.models.capabilities import (
 )
 from genlab.neighbours import nearest
 from genlab.randomness import own_generators
-from genlab.request import Request, check_kind, given_seeds, temperature_and_truncation, test_images
-from genlab.sampling import check_labels, condition_of
 from genlab.texts import TEXTS, code_points, reworded
 
 NEIGHBOUR_ROWS = 32
