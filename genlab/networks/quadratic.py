@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
-BLOCK = 4
+BLOCK = 8
 """Products of so many columns with all later ones are computed at once."""
 CHUNK_NUMBERS = 2**21
 """Features computed at a time, 8 or 16 MB; more only if 64 items have more."""
