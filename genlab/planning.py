@@ -9,6 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def plan(config: dict[str, Any], available: int, bandwidth: float, where: Path) 
         measured = rehearse(config, Path(folder) / "whole", own, True)
     steps, items = steps_per_epoch(config)
     exchange = 2 * (processes - 1) / processes * 4 * measured["parameters"] / bandwidth
-    step = measured["seconds_per_step"] + exchange
+    step = measured["seconds_per_step"] * crowding(config) + exchange
     epochs = config["trainer"]["max_epochs"]
     return {
         "parameters": measured["parameters"],
@@ -133,6 +134,14 @@ def number_of_processes(config: dict[str, Any]) -> int:
     devices = config["accelerator"]["devices"]
     devices = max(1, torch.cuda.device_count()) if devices == "auto" else devices
     return (len(devices) if isinstance(devices, list) else devices) * config["accelerator"]["num_nodes"]
+
+
+def crowding(config: dict[str, Any]) -> float:
+    """How many threads of the processes on this computer share a core; 1 where there are enough, and of GPUs."""
+    if config["accelerator"]["accelerator"] != "cpu":
+        return 1.0
+    here = number_of_processes(config) / config["accelerator"]["num_nodes"]
+    return max(1.0, here * config["threads"] / (os.cpu_count() or 1))
 
 
 def steps_per_epoch(config: dict[str, Any]) -> tuple[int, int]:
@@ -187,6 +196,7 @@ def train_quietly(config: dict[str, Any], folder: Path) -> None:
     """What the process of a rehearsal does; an error of a user's is left in a file beside the folder."""
     from genlab.training import fit, prepare
 
+    warnings.simplefilter("ignore")  # they are of the rehearsal, not of the training
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         try:

@@ -28,7 +28,7 @@ def lost_process(error: BaseException, trainer: pl.Trainer) -> ResourceError | N
         return None
     if not isinstance(error, torch.distributed.DistError) and "gloo" not in str(error):
         return None
-    gone = "another process of this training is gone, or did not answer in time; what it said stands above"
+    gone = "another process of this training is gone, or did not answer in time; what it said, if any, is above"
     launcher: Any = trainer.strategy.launcher
     for rank, process in enumerate(getattr(launcher, "procs", []), start=1):
         try:
@@ -39,4 +39,6 @@ def lost_process(error: BaseException, trainer: pl.Trainer) -> ResourceError | N
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             gone = f"process {rank} of 0 to {trainer.world_size - 1}, PID {process.pid}, {how}"
             break
-    return ResourceError(f"{gone}\nall others have stopped; `genlab resume RUN` goes on from the last checkpoint")
+    return ResourceError(
+        f"{gone}\nall others have stopped; `genlab resume {trainer.default_root_dir}` goes on from the last checkpoint"
+    )

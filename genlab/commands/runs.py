@@ -62,6 +62,10 @@ def main(
     rows = [row for row in map(describe, found) if fits(row, conditions(where))]
     if not named:
         rows.sort(key=lambda row: order(row, sort))
+    if action is None and found and not rows and not json:
+        states = sorted({run.status["state"] for run in found})
+        print(f"none of {len(found)} runs fits where={where}; their states: {', '.join(states)}")
+        return
     if action is None:
         show(rows, folder, json)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import PositiveInt
 
 from genlab.config import Composed, check, difference, digest
-from genlab.errors import InterruptedRunError, RunError, UsageError
+from genlab.errors import InterruptedRunError, ResourceError, RunError, UsageError
 from genlab.run import OUTPUTS, Run
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def main(
     import_optuna()
     trials_by_identity = checked(composed_points)
     folder = Path(sweep_dir).expanduser() if sweep_dir else OUTPUTS / "sweeps" / default_name(composed, definition)
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder, JOURNAL)
     with Run(folder.absolute()).lock():
         mend(folder / JOURNAL)
         grid = trials_by_identity if search == "grid" else {}
@@ -101,6 +101,28 @@ def main(
             show_results(study, folder)
             raise
         show_results(study, folder)
+
+
+def make(folder: Path, journal: str) -> None:
+    """Makes the folder of a sweep, or finds that one is there.
+
+    Raises:
+        RunError: something else is there.
+        ResourceError: it cannot be made.
+    """
+    if folder.is_file():
+        raise RunError(f"sweep_dir={folder} is a file: give the path of a new folder")
+    if folder.is_dir() and not (folder / journal).is_file():
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        if others:
+            raise RunError(
+                f"sweep_dir={folder} is no sweep's, and holds {others[0]!r}: nothing is put beside it\n"
+                "give the path of a new folder"
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"sweep_dir={folder} cannot be made: {error.strerror}; choose another") from error
 
 
 def show(composed: Composed, sweep_dir: str | None, json: bool) -> None:

@@ -122,7 +122,7 @@ class Search:
         if self.codes:
             numbers = sorted(self.codes)
             raise TrialsFailedError(
-                f"{len(numbers)} trials did not come to their end: {', '.join(map(str, numbers))}; `genlab sweep show "
+                f"did not come to their end: trials {', '.join(map(str, numbers))}; `genlab sweep show "
                 f"{shlex.quote(str(self.folder))}` has the reasons\nthe same command goes on with what was stopped; "
                 "retry=failed runs what failed again",
                 self.codes[numbers[0]],

@@ -159,8 +159,8 @@ def new_space(recipe: dict[str, Any], words: Sequence[str]) -> Space:
             axes.append(new_axis(override, word))
         else:
             settings[key] = word
+    compose("train", list(settings.values()))  # a misspelled word may be why something is missing
     if not axes:
-        compose("train", list(settings.values()))  # a misspelled word may be why
         raise UsageError(
             "there is nothing to search: give a setting several values, "
             "as in 'model.latent_dim=choice(2,10,20)' or 'optimizer.lr=tag(log,interval(1e-4,1e-2))'"

@@ -188,7 +188,8 @@ def value_of(objective: str, logged: Mapping[str, float]) -> float:
         return -logged[opposite]
     raise UsageError(
         f"objective={objective}: the model logs no such value; it logs: {', '.join(sorted(logged))}\n"
-        "correct the word and add allow_change=true: what is trained stays"
+        "correct the word, or give more trainer.max_epochs to a model that validates seldom, and add "
+        "allow_change=true: what is trained stays"
     )
 
 

@@ -60,6 +60,10 @@ def test_a_recipe_is_shown_without_its_data(
 def test_runs_are_listed_with_their_state(tmp_path: Path) -> None:
     assert "no runs under" in genlab("runs", folder=tmp_path)[1]
     assert genlab(*TRAIN, "trainer.max_steps=2", "run_dir=outputs/one", folder=tmp_path)[0] == 0
+    assert (
+        "none of 1 runs fits where=state=failed; their states: finished"
+        in genlab("runs", "where=state=failed", folder=tmp_path)[1]
+    )
     (tmp_path / "outputs" / "two").mkdir()
     (tmp_path / "outputs" / "two" / "config.yaml").write_text("- nonsense")
     code, output = genlab("runs", "json=true", folder=tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from child import genlab
 
 from genlab.commands.plan import duration
+from genlab.planning import crowding
 
 WORDS = ("model=vae", "dataset=optdigits", "accelerator=cpu", "threads=1")
 
@@ -33,6 +34,16 @@ def test_a_plan_of_two_processes(folder: Path) -> None:
     assert 2e8 < planned["peak_memory_bytes"] < 4e9
     assert 1 <= planned["largest_batch_size"] <= 1_237
     assert list(folder.iterdir()) == [folder / "child.log"]  # nothing is kept
+
+
+@pytest.mark.parametrize(("devices", "threads", "share"), [(1, 4, 1), (2, 2, 1), (4, 2, 2), (8, 4, 8)])
+def test_processes_that_share_cores_take_longer(
+    devices: int, threads: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    accelerator = {"accelerator": "cpu", "devices": devices, "num_nodes": 3}
+    assert crowding({"accelerator": accelerator, "threads": threads}) == share
+    assert crowding({"accelerator": accelerator | {"accelerator": "gpu"}, "threads": threads}) == 1
 
 
 def test_what_cannot_fit_is_refused(folder: Path) -> None:

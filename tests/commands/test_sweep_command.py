@@ -125,7 +125,7 @@ def test_a_failed_trial_does_not_stop_the_others_and_is_run_again_on_request(tmp
     words = ["search=grid", OBJECTIVE, "optimizer=sgd", "optimizer.lr=1e-3,1e30,1e-2"]
     code, output = sweep(tmp_path, *words)
     assert code == 5, output
-    assert "1 trials did not come to their end: 1;" in output
+    assert "did not come to their end: trials 1;" in output
     trials = shown(tmp_path)
     assert [trial["state"] for trial in trials] == ["finished", "failed", "finished"]
     assert "the loss 'train/negative_elbo' is nan at step 2" in trials[1]["reason"]
@@ -158,6 +158,20 @@ def test_another_search_in_the_same_folder_is_shown_and_refused(tmp_path: Path) 
     assert [trial["words"] for trial in trials] == [[f"model.latent_dim={value}"] for value in (1, 2, 3)]
     after = files(tmp_path)
     assert all(after[name] == before[name] for name in before)
+
+
+def test_a_sweep_is_put_beside_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "sweep").write_text("mine")
+    code, output = sweep(tmp_path, *GRID)
+    assert code == 4, output
+    assert "sweep_dir=sweep is a file: give the path of a new folder" in output
+    (tmp_path / "sweep").unlink()
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "notes.txt").write_text("mine")
+    code, output = sweep(tmp_path, *GRID)
+    assert code == 4, output
+    assert "sweep_dir=sweep is no sweep's, and holds 'notes.txt': nothing is put beside it" in output
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == ["notes.txt"]
 
 
 def test_an_objective_that_the_model_does_not_log_stops_the_sweep_and_can_be_corrected(tmp_path: Path) -> None:
