@@ -109,7 +109,8 @@ def chain(request: Request) -> Drawn:
     model: Any = request.model
     if not isinstance(model, RunsChains):
         raise UsageError(f"kind=chain: {request.name} runs no Markov chain")
-    frames: Iterator[Tensor] = model.chain(request.num_samples or COUNT, request.num_frames, request.generator)
+    count = request.num_samples or COUNT
+    frames: Iterator[Tensor] = model.chain(count, request.num_frames, request.generator_of(count))
     return Drawn(torch.stack(list(frames)), picture="chain")
 
 
@@ -123,7 +124,7 @@ def growth(request: Request) -> Drawn:
     if request.labels is not None:
         check_labels(model, request.labels)
         labels = torch.tensor(request.labels)[torch.arange(len(nothing)) % len(request.labels)]
-    frames = model.grow(nothing, nothing[:, :1].bool(), labels, request.generator)
+    frames = model.grow(nothing, nothing[:, :1].bool(), labels, request.generator_of(len(nothing)))
     return Drawn(torch.stack([frame.clone() for frame in frames]), picture="growth")
 
 

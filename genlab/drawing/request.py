@@ -17,6 +17,7 @@ from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, truncated
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import HasPrior, HasTemperature
+from genlab.randomness import RowGenerator, own_seeds
 from genlab.run import LoadedRun
 
 POINTS = 2000
@@ -62,6 +63,10 @@ class Request:
     @cached_property
     def generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed)
+
+    def generator_of(self, count: int) -> RowGenerator:
+        """By which ``count`` images are those that ``kind=samples`` draws of this seed."""
+        return RowGenerator(own_seeds(count, torch.Generator().manual_seed(self.seed)))
 
 
 GOES_WITH = {
