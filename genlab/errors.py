@@ -17,6 +17,34 @@ class UsageError(GenlabError):
     exit_code = 2
 
 
+class MissingExtraError(UsageError):
+    """A library is not installed; says how to install the extra that brings it.
+
+    Args:
+        need: as "a sweep needs Optuna".
+    """
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(f"{need}: {installation(extra)}")
+
+
+def installation(extra: str) -> str:
+    """The command that adds an extra from where genlab itself was installed, which PEP 610 records."""
+    import json
+    import shlex
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        record = distribution("genlab").read_text("direct_url.json")
+    except PackageNotFoundError:  # the folder is on the path, but nothing is installed
+        record = None
+    origin = json.loads(record) if record else {}
+    source = unquote(urlsplit(origin.get("url", "")).path) or "genlab"
+    editable = ["-e"] if origin.get("dir_info", {}).get("editable") else []
+    return shlex.join(["pip", "install", *editable, f"{source}[{extra}]"])
+
+
 class DataError(GenlabError):
     """A data set that is missing, damaged or of another layout."""
 

@@ -37,6 +37,7 @@ def first_comment(path: Path) -> str:
 def overview() -> str:
     """The page of ``genlab --help``."""
     folder = Path(__file__).parent / "commands"
+    width = max(map(len, commands()))
     lines = [
         "Train, sweep, resume, sample and evaluate generative models.",
         "",
@@ -44,10 +45,9 @@ def overview() -> str:
         "",
     ]
     lines += ["commands:"]
-    lines += [
-        f"  {name:<10} {first_line(folder / f'{name}.py') or first_comment(config_dir() / f'{name}.yaml')}".rstrip()
-        for name in commands()
-    ]
+    for name in commands():
+        about = first_line(folder / f"{name}.py") or first_comment(config_dir() / f"{name}.yaml")
+        lines.append(f"  {name:<{width}}  {about}".rstrip())
     lines += ["", "  genlab COMMAND --help   groups, keys and default values of a command"]
     lines += [
         '  genlab --completion SHELL   for bash, zsh or fish: eval "$(genlab --completion bash)"',

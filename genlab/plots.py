@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genlab.errors import UsageError
+from genlab.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,12 +20,12 @@ def new_figure(width: float, height: float) -> "Figure":
     """An empty figure of so many inches; it belongs to no window and needs no screen.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("this diagram needs matplotlib: pip install 'genlab[plots]'") from error
+        raise MissingExtraError("this diagram needs matplotlib", "plots") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -57,7 +57,7 @@ def latent_scatter(latent: Tensor, labels: Tensor, names: Sequence[str] | None, 
         path: of the PNG.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     figure = new_figure(7, 6)
     axes = figure.add_subplot()
@@ -95,7 +95,7 @@ def comparison(setting: str, numbers: Sequence[float], values: Mapping[str, Sequ
     """Draws ``comparison.png``: each value over the setting; the least of an information criterion is marked.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     figure = new_figure(4 * len(values), 3.5)
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
@@ -121,7 +121,7 @@ def samples_frame(items: Tensor, samples: Tensor, title: str, path: Path) -> Non
         samples: ``(M, 2)``.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     figure = new_figure(5, 5)
     axes = figure.add_subplot()
@@ -150,7 +150,7 @@ def mixture_frame(
         density: log p of points ``(M, 2)`` -> ``(M,)``.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
     figure = new_figure(6, 6)
     weights, means, covariances = parts

@@ -5,7 +5,7 @@
 
 Each round measures each way once, one after the other; a ratio is the median over the rounds of the ratios within a
 round, of seconds of the processor, so that work beside it counts little. Equal distances are asserted. scipy and
-threadpoolctl come with scikit-learn, `pip install genlab[test]`.
+threadpoolctl come with scikit-learn, `pip install '.[test]'`.
 """
 
 import argparse

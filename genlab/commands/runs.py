@@ -23,7 +23,7 @@ def main(
     metric: str | None,
     direction: Literal["minimize", "maximize"] | None,
     keep: list[Literal["best", "last"]],
-    older_than: Annotated[str, Field(pattern="^[0-9]+[dhm]$")] | None,
+    older_than: str | int | None,
     yes: bool,
     add: list[Tag],
     remove: list[Tag],
@@ -59,11 +59,13 @@ def main(
         raise RunError(f"root={root}: there is no such folder")
     named = [Run.open(name) for name in names]
     found = named or (Run.under(folder) if folder.is_dir() else [])
-    rows = [row for row in map(describe, found) if fits(row, conditions(where))]
+    wanted = conditions(where)
+    described = list(map(describe, found))
+    rows = [row for row in described if fits(row, wanted)]
     if not named:
         rows.sort(key=lambda row: order(row, sort))
     if action is None and found and not rows and not json:
-        states = sorted({run.status["state"] for run in found})
+        states = sorted({row["state"] for row in described})
         print(f"none of {len(found)} runs fits where={where}; their states: {', '.join(states)}")
         return
     if action is None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import PositiveInt
 
 from genlab.config import Composed, check, difference, digest
+from genlab.config.values import shown
+from genlab.config.words import key_of
 from genlab.errors import InterruptedRunError, ResourceError, RunError, UsageError
 from genlab.run import OUTPUTS, Run
 
@@ -89,18 +91,18 @@ def main(
     trials_by_identity = checked(composed_points)
     folder = Path(sweep_dir).expanduser() if sweep_dir else OUTPUTS / "sweeps" / default_name(composed, definition)
     make(folder, JOURNAL)
-    with Run(folder.absolute()).lock():
-        mend(folder / JOURNAL)
-        grid = trials_by_identity if search == "grid" else {}
-        study = current_study(folder, definition, space, grid, retry is not None, allow_change)
-        work = new_launcher(launcher, jobs, folder.absolute() / "submitit", resources)
-        print(f"sweep in {folder}; `genlab sweep show {shlex.quote(str(folder))}` shows its trials", flush=True)
-        try:
+    try:
+        with Run(folder.absolute()).lock():
+            mend(folder / JOURNAL)
+            grid = trials_by_identity if search == "grid" else {}
+            study = current_study(folder, definition, space, grid, retry is not None, allow_change)
+            work = new_launcher(launcher, jobs, folder.absolute() / "submitit", resources)
+            print(f"sweep in {folder}; `genlab sweep show {shlex.quote(str(folder))}` shows its trials", flush=True)
             Search(folder.absolute(), study, space, plan, work).run()
-        except (TrialsFailedError, InterruptedRunError):
-            show_results(study, folder)
-            raise
+    except (TrialsFailedError, InterruptedRunError):
         show_results(study, folder)
+        raise
+    show_results(study, folder)
 
 
 def make(folder: Path, journal: str) -> None:
@@ -135,6 +137,8 @@ def show(composed: Composed, sweep_dir: str | None, json: bool) -> None:
     first, *rest = [word for word in composed.words if "=" not in word]
     if first != "show" or len(rest) + (sweep_dir is not None) != 1:
         raise UsageError("expected `genlab sweep show FOLDER`, or `genlab sweep key=value …` to search")
+    if others := [word for word in composed.words if "=" in word and key_of(word) not in ("sweep_dir", "json")]:
+        raise UsageError(f"`genlab sweep show` shows what was found; '{others[0]}' is for a search: leave it out")
     folder = Path(sweep_dir or rest[0]).expanduser()
     study = existing_study(folder)
     if json:
@@ -155,7 +159,8 @@ def objectives(names: str | list[str] | None, directions: str | Sequence[str]) -
     ways = [directions] * len(listed) if isinstance(directions, str) else list(directions)
     if len(ways) != len(listed) or len(set(listed)) != len(listed):
         raise UsageError(
-            f"objective={names} direction={directions}: expected each objective once, and one direction or as many"
+            f"objective={shown(names)} direction={shown(directions)}: expected each objective once, and one direction "
+            "or as many"
         )
     return listed, ways
 
@@ -227,7 +232,7 @@ def current_study(
     study = open_study(folder / JOURNAL)
     changes = difference(study.user_attrs["definition"], definition) if study is not None else []
     if changes and not allow_change:
-        rows = [f"  {key}: {before} in the sweep, {after} now" for key, before, after in changes]
+        rows = [f"  {key}: {shown(before)} in the sweep, {shown(after)} now" for key, before, after in changes]
         raise RunError(
             f"{folder} is another sweep; these differ:\n"
             + "\n".join(rows)

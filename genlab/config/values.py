@@ -79,6 +79,8 @@ def expected(error: Any) -> str:
 
 def shown(value: Any) -> str:
     """The value as it would be typed."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(shown, value))}]"
     text = {None: "null", True: "true", False: "false"}.get(value) if value is None or isinstance(value, bool) else None
     text = text or str(value)
     return text if len(text) <= 100 else f"{text[:97]}..."

@@ -81,6 +81,11 @@ def normalize(command: str, word: str) -> str:
             raise UsageError(f"'{word}' is not understood: expected key=value, +key=value or ~key") from error
         if matched["value"].startswith(("[", "{", "'", '"')):
             raise UsageError(f"the value of '{word}' is not understood: if it is text, {QUOTING}") from error
+        if re.match(r"(choice|range|interval|int|float|tag)\(", matched["value"]):
+            raise UsageError(
+                f"'{word}' is not understood: expected choice(a,b), range(a,b,step), interval(a,b), int(interval(a,b)) "
+                f"or tag(log,interval(a,b)), with its brackets; if it is text, {QUOTING}"
+            ) from error
         as_text = f"{matched['sign'] or ''}{matched['key']}={quoted(matched['value'])}"
         try:
             parser.parse_override(as_text)

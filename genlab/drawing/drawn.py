@@ -11,7 +11,7 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
 from genlab.callbacks.sample_grid import image_grid
-from genlab.errors import UsageError
+from genlab.errors import MissingExtraError
 from genlab.plots import latent_scatter
 from genlab.texts import blocks
 
@@ -99,12 +99,12 @@ def video_library() -> Any:
     """PyAV, which comes with the extra ``video``; it is not imported before a video is wanted.
 
     Raises:
-        UsageError: it is not installed.
+        MissingExtraError: it is not installed.
     """
     try:
         import av
     except ImportError as error:
-        raise UsageError("video=true needs PyAV: pip install 'genlab[video]'; without it there is the GIF") from error
+        raise MissingExtraError("video=true needs PyAV; without it there is the GIF", "video") from error
     return av
 
 

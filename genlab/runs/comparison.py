@@ -40,11 +40,21 @@ def compare(rows: list[Row], json: bool, output: str | None) -> None:
 
 
 def differing_settings(folders: list[Path]) -> dict[str, list[Any]]:
-    """The value in each run of every setting that is not the same in all; where a run is written is left out."""
+    """The value in each run of every setting that is not the same in all.
+
+    Left out are where a run is written, what a sweep adds to its trials, and what follows another setting, as
+    ``model.optimizer.lr`` does ``optimizer.lr``.
+    """
     configs = [flat(Run(folder).config) for folder in folders]
     keys = dict.fromkeys(key for config in configs for key in config)
-    each = {key: [config.get(key) for config in configs] for key in keys if key != "run_dir"}
-    return {key: values for key, values in each.items() if any(value != values[0] for value in values)}
+    each = {key: [config.get(key) for config in configs] for key in keys}
+    differing = {
+        key: values
+        for key, values in each.items()
+        if any(value != values[0] for value in values) and not key.startswith(("run_dir", "callbacks.pruning."))
+    }
+    followed = {key: differing.get(key.removeprefix("model.")) for key in differing if key.startswith("model.")}
+    return {key: values for key, values in differing.items() if followed.get(key) != values}
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What run folders say of themselves, as a table or JSON."""
 
+import csv
 import json as json_format
 import os
 import time
@@ -18,6 +19,7 @@ Row = dict[str, Any]
 """``run, model, dataset, state, epoch, epochs, step, monitor, age, size, tags``; age in seconds, size in bytes."""
 
 FILTERS = ("model", "dataset", "state", "tag")
+STATES = ("running", "finished", "pruned", "failed", "interrupted", "killed", "damaged")
 
 
 def describe(run: Run) -> Row:
@@ -35,11 +37,28 @@ def describe(run: Run) -> Row:
     row["age"] = time.time() - max(wrote)
     row |= {"model": config["model"]["_target_"].split(".")[-2], "dataset": config["dataset"]["name"]}
     row |= {name: status.get(name) for name in ("state", "epoch", "step", "monitor")}
-    metrics = run.folder / "metrics.json"
-    if row["monitor"] and metrics.is_file():
-        row["monitor"]["last"] = json_format.loads(metrics.read_text(encoding="utf-8")).get(row["monitor"]["name"])
+    if row["state"] == "finished" and "pruned" in status:
+        row |= {"state": "pruned", "epoch": status["pruned"]}
+    if row["monitor"]:
+        row["monitor"]["last"] = last_value(run.folder, row["monitor"]["name"])
     row["epochs"] = config.get("trainer", {}).get("max_epochs")
     return row
+
+
+def last_value(folder: Path, name: str) -> float | None:
+    """The newest value that a run logged; as long as it has not ended, that may be newer than its last checkpoint."""
+    metrics = folder / "metrics.json"
+    if metrics.is_file():
+        return json_format.loads(metrics.read_text(encoding="utf-8")).get(name)
+    return next((float(row[name]) for row in reversed(logged(folder / "log.csv")) if name in row), None)
+
+
+def logged(path: Path) -> list[dict[str, str]]:
+    """The values of each row of ``log.csv`` that has any."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
 
 
 def conditions(where: str | None) -> dict[str, str]:
@@ -48,7 +67,10 @@ def conditions(where: str | None) -> dict[str, str]:
     wrong = [key for key, equals, _ in parts if key not in FILTERS or not equals]
     if wrong:
         raise UsageError(f"where={where}: expected {'=…, '.join(FILTERS)}=…, several with commas between them")
-    return {key: value for key, _, value in parts}
+    wanted = {key: value for key, _, value in parts}
+    if wanted.get("state", STATES[0]) not in STATES:
+        raise UsageError(f"where={where}: a state is one of {', '.join(STATES)}")
+    return wanted
 
 
 def fits(row: Row, wanted: dict[str, str]) -> bool:

@@ -1,18 +1,19 @@
 """Run folders in use: following one, tagging some, and removing checkpoints that are no longer wanted."""
 
-import csv
 import json as json_format
 import os
+import re
 import sys
 import time
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from rich.filesize import decimal
 
 from genlab.errors import UsageError
 from genlab.run import Run, write_json
-from genlab.runs.listing import Row, print_table
+from genlab.runs.listing import Row, logged, print_table
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 SHOWN = 10
@@ -37,21 +38,17 @@ def tail(rows: list[Row], json: bool) -> None:
         time.sleep(1)
 
 
-def logged(path: Path) -> list[dict[str, str]]:
-    """The values of each row of ``log.csv`` that has any."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
-
-
-def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | None, yes: bool) -> None:
+def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | int | None, yes: bool) -> None:
     """Removes checkpoints; a run in work is never touched, nor one younger than is said."""
     least = 0.0
     if older_than is not None:
-        least = timedelta(**{UNITS[older_than[-1]]: int(older_than[:-1])}).total_seconds()
+        matched = re.fullmatch(r"(\d+)([dhm])", str(older_than))
+        if matched is None:
+            raise UsageError(f"older_than={older_than}: expected days, hours or minutes, as 30d, 12h or 45m")
+        least = timedelta(**{UNITS[matched[2]]: int(matched[1])}).total_seconds()
     old = [row for row in rows if row["state"] not in ("running", "damaged") and row["age"] >= least]
-    files = [path for row in old for path in Run(Path(row["run"])).superfluous(keep)]
+    superfluous = [Run(Path(row["run"])).superfluous(keep) for row in old]
+    files = list(chain.from_iterable(superfluous))
     freed = sum({path.stat().st_ino: path.stat().st_size for path in files}.values())
     if not yes and files and not json:
         for path in files:
@@ -66,7 +63,8 @@ def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | None, 
         about = {"files": list(map(str, files)), "bytes": freed, "removed": yes}
         print(json_format.dumps(about, indent=2))
     else:
-        print(f"{len(files) if yes else 0} files removed, {decimal(freed if yes else 0)}, in {len(old)} runs")
+        runs = sum(map(bool, superfluous)) if yes else 0
+        print(f"{len(files) if yes else 0} files removed, {decimal(freed if yes else 0)}, in {runs} runs")
 
 
 def tag(rows: list[Row], json: bool, add: list[str], remove: list[str]) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
-from genlab.errors import ResourceError, UsageError
+from genlab.errors import MissingExtraError, ResourceError, UsageError
 from genlab.sweep.process import Shares, visible_gpus
 from genlab.sweep.work import Work
 
@@ -62,7 +62,7 @@ class Ray:
         try:
             import ray
         except ImportError as error:
-            raise UsageError("launcher=ray needs Ray: pip install 'genlab[ray]'") from error
+            raise MissingExtraError("launcher=ray needs Ray", "ray") from error
         self.ray = ray
         try:
             task = ray.remote(max_retries=0)(carry_out).options(**resources)
@@ -106,7 +106,7 @@ class Slurm:
         try:
             import submitit
         except ImportError as error:
-            raise UsageError("launcher=slurm needs submitit: pip install 'genlab[slurm]'") from error
+            raise MissingExtraError("launcher=slurm needs submitit", "slurm") from error
         self.failures = (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError)
         rest = {key: value for key, value in resources.items() if key != "cluster"}
         try:

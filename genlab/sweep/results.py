@@ -1,5 +1,6 @@
 """What a sweep has found: a table, JSON, importances and diagrams."""
 
+import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.words import key_of
+from genlab.errors import installation
+from genlab.run import Run
 from genlab.sweep.study import value_of
 
 if TYPE_CHECKING:
@@ -28,7 +31,8 @@ class Result:
         spread: of each objective over repeats: ``{"std", "interval"}``, the latter of the mean.
         config: resolved.
         words: of ``genlab train``, those that the sweep searches.
-        reason: why it failed.
+        reason: why it failed, or that it was stopped.
+        is_best: of several objectives, whether no other trial beats it in all.
     """
 
     number: int
@@ -39,6 +43,7 @@ class Result:
     words: list[str]
     run_dir: str
     reason: str
+    is_best: bool
 
     @property
     def settings(self) -> dict[str, str]:
@@ -50,18 +55,22 @@ def results(study: "Study", folder: Path) -> list[Result]:
     definition = study.user_attrs["definition"]
     trials = [trial for trial in study.get_trials(deepcopy=False) if "trial" in trial.user_attrs]
     order = {state: place for place, state in enumerate(STATES)}
-    front = {trial.number for trial in study.best_trials} if len(definition["objective"]) > 1 else set()
+    front = {trial.number for trial in study.best_trials}
     sign = 1 if definition["direction"][0] == "minimize" else -1
 
     def rank(trial: "FrozenTrial") -> tuple[Any, ...]:
         value = sign * trial.values[0] if trial.state.name == "COMPLETE" else 0
         return order[trial.state.name], trial.number not in front, value, trial.number
 
-    return [result(trial, definition["objective"], folder) for trial in sorted(trials, key=rank)]
+    return [result(trial, definition["objective"], folder, trial.number in front) for trial in sorted(trials, key=rank)]
 
 
-def result(trial: "FrozenTrial", objectives: list[str], folder: Path) -> Result:
+def result(trial: "FrozenTrial", objectives: list[str], folder: Path, is_best: bool) -> Result:
     attributes = trial.user_attrs
+    run = Run(folder.absolute() / str(trial.number))
+    reason = attributes.get("reason", "") if trial.state.name == "FAIL" else ""
+    if trial.state.name == "RUNNING" and not (run.is_locked or Run(folder).is_locked):
+        reason = "stopped: the same command goes on with it"
     metrics = attributes.get("metrics", [])
     is_repeated = len(metrics) > 1 and trial.values
     return Result(
@@ -71,8 +80,9 @@ def result(trial: "FrozenTrial", objectives: list[str], folder: Path) -> Result:
         spread={name: spread([value_of(name, row) for row in metrics]) for name in objectives} if is_repeated else {},
         config=attributes["trial"]["config"],
         words=attributes["trial"]["words"],
-        run_dir=str(folder.absolute() / str(trial.number)),
-        reason=attributes.get("reason", "") if trial.state.name == "FAIL" else "",
+        run_dir=str(run.folder),
+        reason=reason,
+        is_best=is_best,
     )
 
 
@@ -99,9 +109,12 @@ def show(study: "Study", folder: Path) -> None:
         print(f"no trial of {folder} has begun yet")
         return
     print_table(found, study.user_attrs["definition"]["objective"])
-    best = {trial.number for trial in study.best_trials}
+    same = {trial.number: trial.user_attrs.get("same_as") for trial in study.get_trials(deepcopy=False)}
+    for number, other in same.items():
+        if other is not None:
+            print(f"trial {number} was not run: it is the same as trial {other}")
     for row in found:
-        if row.number in best:
+        if row.is_best:
             print(f"best, trial {row.number}: {command(study, row)}")
     if sum(row.state == "finished" for row in found) > 1:
         with warnings.catch_warnings():
@@ -119,14 +132,25 @@ def print_table(found: list[Result], objectives: list[str]) -> None:
     names = list(dict.fromkeys(key for row in found for key in row.settings))
     keys = [key for key in names if len({row.settings.get(key) for row in found}) > 1]
     has_reasons = any(row.reason for row in found)
+    is_front = len(objectives) > 1
     table = Table("trial", "state", *keys, *objectives, *(["reason"] if has_reasons else []), box=None)
     for row in found:
         values = [cell(row, name) for name in objectives]
         reasons = [row.reason.split("\n")[0]] if has_reasons else []
-        table.add_row(str(row.number), row.state, *(row.settings.get(key, "") for key in keys), *values, *reasons)
+        settings = [short(row.settings.get(key, "")) for key in keys]
+        mark = "*" if is_front and row.is_best else ""
+        table.add_row(f"{row.number}{mark}", row.state, *settings, *values, *reasons)
+    if is_front:
+        table.caption = "* no other trial is better in all objectives"
+        table.caption_justify = "left"
     console = Console()
     # In a file or pipe nothing is cut.
     (console if console.is_terminal else Console(width=1000)).print(table, highlight=False, markup=False)
+
+
+def short(value: str) -> str:
+    """A setting with five digits of a long number; the command to type has them all."""
+    return f"{float(value):.5g}" if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value) else value
 
 
 def cell(row: Result, name: str) -> str:
@@ -168,6 +192,9 @@ def importances(study: "Study") -> Iterator[str]:
     """A line with the share of each setting in what makes the best tenth of the trials, for each objective."""
     from optuna.importance import get_param_importances
 
+    if len(study.user_attrs["definition"]["space"]) < 2:
+        return
+
     for name, _, cost in targets(study):
         shares = get_param_importances(study, target=cost)
         found = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
@@ -183,7 +210,7 @@ def draw(study: "Study", folder: Path) -> Iterator[str]:
             library(study, plots)
             yield f"diagrams as {kind} in {plots}"
         except ImportError:
-            yield f"no diagrams as {kind}: pip install 'genlab[{extra}]'"
+            yield f"no diagrams as {kind}: {installation(extra)}"
 
 
 def draw_html(study: "Study", folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from genlab.config.values import shown
 from genlab.config.words import key_of
 from genlab.errors import GenlabError, InterruptedRunError, UsageError
 from genlab.run import Run
@@ -158,14 +159,16 @@ class Search:
 
         for frozen in self.under_way:
             if "trial" in frozen.user_attrs:
-                say(f"trial {frozen.number} goes on: {shlex.join(frozen.user_attrs['trial']['words'])}")
+                has_checkpoint = bool(Run(self.folder / str(frozen.number)).candidates())
+                begins = "goes on" if has_checkpoint else "starts again"
+                say(f"trial {frozen.number} {begins}: {shlex.join(frozen.user_attrs['trial']['words'])}")
                 yield frozen
                 continue
-            self.study.sampler = new_sampler(self.plan.search, frozen.number)
+            self.study.sampler = new_sampler(self.plan.search, self.space.seed, frozen.number)
             if (trial := self.begin(Trial(self.study, frozen._trial_id))) is not None:
                 yield trial
         while (number := self.next_number()) is not None:
-            self.study.sampler = new_sampler(self.plan.search, number)
+            self.study.sampler = new_sampler(self.plan.search, self.space.seed, number)
             if (trial := self.begin(self.study.ask())) is not None:
                 yield trial
 
@@ -186,7 +189,7 @@ class Search:
         from optuna.trial import TrialState
 
         distributions = {axis.key: axis.distribution for axis in self.space.axes}
-        values = suggested(self.study, trial, self.plan.search, distributions)
+        values = suggested(self.study, trial, self.plan.search, self.space.seed, distributions)
         words = [f"{key}={value}" for key, value in zip(distributions, values, strict=True)]
         config = self.space.compose(words).config
         key = identity(config)
@@ -202,7 +205,9 @@ class Search:
     def carry_out(self, trial: "FrozenTrial") -> Outcome:
         """Runs a trial, as often as it is to be repeated; in a thread of its own."""
         outcome = Outcome()
-        for run in self.runs(trial):
+        for repeat, run in enumerate(self.runs(trial)):
+            if repeat:
+                say(f"trial {trial.number}: run {repeat + 1} of {self.plan.repeats} in {run.folder}")
             if self.signals:
                 return Outcome(128 + self.signals[0])
             outcome.code = self.launcher.run(run)
@@ -242,7 +247,7 @@ class Search:
             raise UsageError(record.user_attrs["wrong_objective"])
         values = [] if outcome.code else means(outcome.metrics, self.plan.objectives)
         if not outcome.code and not all(math.isfinite(value) for value in values):
-            outcome = Outcome(5, f"{' '.join(self.plan.objectives)} is {values}", outcome.metrics)
+            outcome = Outcome(5, f"{shown(self.plan.objectives)} is {shown(values)}", outcome.metrics)
         record.set_user_attr("metrics", outcome.metrics)
         if outcome.code:
             self.codes[number] = outcome.code

@@ -81,10 +81,12 @@ class Space:
 
     Args:
         settings: the words with one value, by their keys.
+        seed: of what a search draws, and of the trainings unless they are searched for it.
     """
 
     settings: dict[str, str]
     axes: tuple[Axis, ...]
+    seed: int
 
     @property
     def size(self) -> int | None:
@@ -159,13 +161,13 @@ def new_space(recipe: dict[str, Any], words: Sequence[str]) -> Space:
             axes.append(new_axis(override, word))
         else:
             settings[key] = word
-    compose("train", list(settings.values()))  # a misspelled word may be why something is missing
+    common = compose("train", list(settings.values()))  # a misspelled word may be why something is missing
     if not axes:
         raise UsageError(
             "there is nothing to search: give a setting several values, "
             "as in 'model.latent_dim=choice(2,10,20)' or 'optimizer.lr=tag(log,interval(1e-4,1e-2))'"
         )
-    return Space(settings, tuple(axes))
+    return Space(settings, tuple(axes), common.config["seed"])
 
 
 def new_axis(override: "Override", word: str) -> Axis:

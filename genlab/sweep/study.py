@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genlab.errors import RunError, UsageError
+from genlab.errors import MissingExtraError, RunError, UsageError
 
 if TYPE_CHECKING:
     import optuna
@@ -24,12 +24,12 @@ def import_optuna() -> Any:
     """The library, quiet.
 
     Raises:
-        UsageError: it is not installed.
+        MissingExtraError: it is not installed.
     """
     try:
         import optuna
     except ImportError as error:
-        raise UsageError("a sweep needs Optuna: pip install 'genlab[sweep]'") from error
+        raise MissingExtraError("a sweep needs Optuna", "sweep") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
@@ -202,22 +202,27 @@ def new_pruner(name: str) -> "optuna.pruners.BasePruner":
     return pruners.HyperbandPruner() if name == "hyperband" else pruners.NopPruner()
 
 
-def new_sampler(name: str, number: int) -> "optuna.samplers.BaseSampler":
-    """Optuna's sampler for the trial of that number.
+def new_sampler(name: str, *seeds: int) -> "optuna.samplers.BaseSampler":
+    """Optuna's sampler of that name.
 
-    A sampler of its own for each trial: what it draws then depends on the number and on the trials before, not on when
-    the sweep was stopped.
+    Args:
+        seeds: of the sweep, the number of a trial, the place of a parameter: a sampler of its own for each. What it
+            draws then depends on these and on the trials before, not on when the sweep was stopped.
     """
+    from numpy.random import SeedSequence
     from optuna import samplers
 
+    seed = int(SeedSequence(seeds).generate_state(1)[0])
     if name == "cmaes":
-        return samplers.CmaEsSampler(seed=number)
+        return samplers.CmaEsSampler(seed=seed)
     if name == "nsga2":
-        return samplers.NSGAIISampler(seed=number)
-    return samplers.TPESampler(seed=number) if name == "optuna" else samplers.RandomSampler(seed=number)
+        return samplers.NSGAIISampler(seed=seed)
+    return samplers.TPESampler(seed=seed) if name == "optuna" else samplers.RandomSampler(seed=seed)
 
 
-def suggested(study: "optuna.Study", trial: "Trial", search: str, axes: Mapping[str, "BaseDistribution"]) -> list[Any]:
+def suggested(
+    study: "optuna.Study", trial: "Trial", search: str, seed: int, axes: Mapping[str, "BaseDistribution"]
+) -> list[Any]:
     """The value of each parameter of a trial, in their order.
 
     Each has a sampler of its own: of a trial that a kill ended at its very beginning, the study has some parameters
@@ -225,6 +230,6 @@ def suggested(study: "optuna.Study", trial: "Trial", search: str, axes: Mapping[
     """
     values = []
     for place, (name, distribution) in enumerate(axes.items()):
-        study.sampler = new_sampler(search, trial.number * len(axes) + place)
+        study.sampler = new_sampler(search, seed, trial.number, place)
         values.append(trial._suggest(name, distribution))
     return values

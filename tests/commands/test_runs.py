@@ -11,6 +11,7 @@ from PIL import Image
 from genlab.commands.tensorboard import readable
 from genlab.run import Run
 from genlab.runs.comparison import verdict
+from genlab.runs.listing import logged
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of one model and one of another, an empty folder, and a third run whose files say that it is running."""
     folder = tmp_path_factory.mktemp("runs")
     for name, words in {
-        "narrow": ["model=vae", "dataset=optdigits", "model.latent_dim=2"],
-        "wide": ["model=vae", "dataset=optdigits", "model.latent_dim=5"],
+        "narrow": ["model=vae", "dataset=optdigits", "model.latent_dim=2", "optimizer.lr=0.02"],
+        "wide": ["model=vae", "dataset=optdigits", "model.latent_dim=5", "optimizer.lr=0.01"],
         "mixture": ["model=gmm", "model.num_components=2"],
     }.items():
         code, output = genlab(*TRAIN, f"run_dir=outputs/{name}", *words, folder=folder)
@@ -56,7 +57,7 @@ def test_rows_are_filtered_and_sorted(folder: Path) -> None:
 
 def test_a_comparison_shows_what_differs_and_nothing_else(folder: Path) -> None:
     compared = listed(folder, "compare", "outputs/wide", "outputs/narrow")
-    assert compared["settings"] == {"model.latent_dim": [5, 2]}
+    assert compared["settings"] == {"model.latent_dim": [5, 2], "optimizer.lr": [0.01, 0.02]}
     metrics = [json.loads((folder / "outputs" / run / "metrics.json").read_text()) for run in ("wide", "narrow")]
     assert compared["metrics"]["val/elbo"]["values"] == [values["val/elbo"] for values in metrics]
     with Image.open(compared["picture"]) as picture:
@@ -123,7 +124,10 @@ def test_a_run_in_work_keeps_its_checkpoints(tmp_path: Path) -> None:
     assert run.status["state"] == "running"
     assert listed(tmp_path, "prune", "keep=[]", "yes=true")["files"] == []
     child.kill_after(0)
-    assert listed(tmp_path)[0]["state"] == "killed"
+    killed = listed(tmp_path)[0]
+    assert killed["state"] == "killed"
+    values = [float(row["val/elbo"]) for row in logged(run.folder / "log.csv") if "val/elbo" in row]
+    assert killed["monitor"]["last"] == values[-1]
     assert listed(tmp_path, "prune", "keep=[]", "yes=true")["files"] != []
 
 
@@ -145,7 +149,8 @@ def test_names_in_tensorboard_are_short_and_name_the_model(folder: Path) -> None
         (["best", "metric=train/kl"], 2, "is more better? direction=maximize, or minimize"),
         (["where=colour=red"], 2, "where=colour=red: expected model=…, dataset=…, state=…, tag=…"),
         (["compare", "outputs/wide", "outputs/none"], 4, "'outputs/none' is not a run"),
-        (["prune", "older_than=3"], 2, "older_than"),
+        (["where=state=bogus"], 2, "a state is one of running, finished, pruned, failed, interrupted, killed, damaged"),
+        (["prune", "older_than=3"], 2, "older_than=3: expected days, hours or minutes, as 30d, 12h or 45m"),
     ],
 )
 def test_refusals(folder: Path, words: list[str], code: int, message: str) -> None:

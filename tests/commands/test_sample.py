@@ -11,6 +11,8 @@ import torch
 from child import TRAIN, genlab
 from PIL import Image, ImageSequence
 
+from genlab.errors import installation
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -156,7 +158,7 @@ def test_without_its_library_a_video_is_refused_before_anything_is_drawn(
     monkeypatch.setitem(sys.modules, "av", None)
     code, output = genlab("sample", "gan", "kind=walk", "video=true", "output=video", folder=folder)
     assert code == 2
-    assert "video=true needs PyAV: pip install 'genlab[video]'" in output
+    assert f"video=true needs PyAV; without it there is the GIF: {installation('video')}" in output
     assert not (folder / "video").exists()
 
 

@@ -16,6 +16,7 @@ from forked import TINY, forked, sweep, undrawn
 from toy import genlab as command_line
 
 from genlab.checkpoint import load
+from genlab.errors import installation
 from genlab.run import Run
 
 KILLS = int(os.environ.get("GENLAB_TEST_KILLS", "3"))
@@ -112,6 +113,7 @@ def test_ctrl_c_ends_the_trial_with_a_checkpoint_and_the_same_command_goes_on(tm
     assert "stopped by SIGINT; nothing is lost: the same command goes on" in child.output
     run = Run(tmp_path / "sweep" / "0")
     assert run.status["state"] == "interrupted"
+    assert "stopped: the same command goes on with it" in genlab("sweep", "show", "sweep", folder=tmp_path)[1]
     stopped_at = load(run.checkpoints / "last.ckpt")["genlab"]["step"]
     assert 0 < stopped_at < 600
     code, output = sweep(tmp_path, *words)
@@ -137,7 +139,7 @@ def test_a_failed_trial_does_not_stop_the_others_and_is_run_again_on_request(tmp
     assert files(tmp_path) == before
     code, output = sweep(tmp_path, *words, "retry=failed")
     assert code == 5, output
-    assert "trial 1 goes on" in output
+    assert "trial 1 starts again: optimizer.lr=1e+30" in output
     assert "trial 0" not in output.split("trial  state")[0]
     assert [trial["state"] for trial in shown(tmp_path)] == ["finished", "failed", "finished"]
     after = files(tmp_path)
@@ -183,7 +185,7 @@ def test_an_objective_that_the_model_does_not_log_stops_the_sweep_and_can_be_cor
     assert not (tmp_path / "sweep" / "1").exists()
     code, output = sweep(tmp_path, *words, "objective=val/elbo", "direction=maximize", "allow_change=true")
     assert code == 0, output
-    assert "trial 0 goes on" in output
+    assert "trial 0 starts again" in output
     assert [trial["state"] for trial in shown(tmp_path)] == ["finished", "finished"]
 
 
@@ -197,6 +199,8 @@ def test_the_same_settings_twice_are_one_run(tmp_path: Path) -> None:
     assert code == 0, output
     assert "all 2 combinations have been tried" in output
     assert len(shown(tmp_path)) == 2
+    if "would be the same as trial 0" in output:
+        assert "was not run: it is the same as trial 0" in output
 
 
 def test_two_combinations_of_a_grid_that_mean_the_same_are_one_run(tmp_path: Path) -> None:
@@ -217,6 +221,7 @@ def test_repeats_are_runs_with_other_seeds_and_give_a_mean_with_its_interval(tmp
         low, high = trial["spread"]["val/negative_elbo"]["interval"]
         assert min(values) - 50 < low < trial["values"]["val/negative_elbo"] < high < max(values) + 50
     assert " ± " in output
+    assert f"trial 1: run 3 of 3 in {tmp_path / 'sweep' / '1-2'}" in output
 
 
 def test_more_repeats_are_added_to_those_that_are_there(tmp_path: Path) -> None:
@@ -274,6 +279,8 @@ def test_a_recipe_and_words_that_win(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([OBJECTIVE, "trials=2", "optimizer=glob(*)"], "expected choice(a,b), range(a,b,step) or interval(a,b)"),
         ([OBJECTIVE, "trials=2", "optimizer.lr=tag(log,interval(0,1))"], "low > 0 on a log scale"),
         ([OBJECTIVE, "trials=2", "seed=1,2", "+resources.num_gpus=1"], "launcher=local shares the cores and GPUs out"),
+        ([OBJECTIVE, "trials=2", "optimizer.lr=interval(1,2"], "interval(a,b), int(interval(a,b)) or tag(log,"),
+        (["show", "sweep", "trials=3"], "'trials=3' is for a search: leave it out"),
         (["shwo", "sweep"], "expected `genlab sweep show FOLDER`"),
     ],
 )
@@ -308,7 +315,7 @@ def test_what_is_not_installed_is_said_with_what_to_type(tmp_path: Path, monkeyp
     for words in (["show", "sweep"], [OBJECTIVE, "trials=2", "model.latent_dim=1,2"]):
         code, output = genlab("sweep", *words, folder=tmp_path)
         assert code == 2, output
-        assert "a sweep needs Optuna: pip install 'genlab[sweep]'" in output
+        assert f"a sweep needs Optuna: {installation('sweep')}" in output
 
 
 def test_what_is_no_sweep_is_not_shown(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from child import genlab
 from forked import forked, sweep
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from genlab.sweep.results import Result, cell, importances, spread
+from genlab.sweep.results import Result, cell, importances, short, spread
 from genlab.sweep.study import new_study
 
 __all__ = ["forked"]
@@ -67,13 +67,21 @@ def test_several_objectives_give_the_trials_that_no_other_beats_first(tmp_path: 
     beaten = [any(other[0] < point[0] and other[1] < point[1] for other in points) for point in points]
     assert beaten == sorted(beaten)
     assert output.count("best, trial ") == beaten.count(False)
+    assert [trial["is_best"] for trial in trials] == [not is_beaten for is_beaten in beaten]
+    assert output.count("* ") == beaten.count(False) + 1
+    assert "* no other trial is better in all objectives" in output
     assert (tmp_path / "sweep" / "plots" / "pareto_front.html").is_file()
 
 
 @pytest.mark.filterwarnings("ignore:PedAnovaImportanceEvaluator")
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_the_setting_that_matters_is_the_important_one_in_either_direction(direction: str, tmp_path: Path) -> None:
-    definition = {"objective": ["loss", "constant"], "direction": [direction, "minimize"], "pruning": "none"}
+    definition = {
+        "objective": ["loss", "constant"],
+        "direction": [direction, "minimize"],
+        "pruning": "none",
+        "space": {"matters": "interval(0,1)", "does_not": "interval(0,1)"},
+    }
     study = new_study(tmp_path / "study.journal", definition, [])
     for _ in range(60):
         trial = study.ask()
@@ -93,8 +101,18 @@ def test_an_interval_of_repeats_is_about_their_mean() -> None:
     assert (high - low) / 2 == pytest.approx(1.96 * values.std().item() / 20, rel=0.2)  # of the mean of 400
 
 
+def test_long_numbers_are_shown_with_five_digits() -> None:
+    assert short("0.005613005146135768") == "0.005613"
+    assert short("5.613005146135768e-06") == "5.613e-06"
+    assert [short(text) for text in ("1e-3", "0.25", "[200,200]", "vae", "1234567")] == [
+        *("1e-3", "0.25", "[200,200]", "vae", "1234567"),
+    ]
+
+
 def test_a_trial_without_values_has_an_empty_cell() -> None:
-    failed = Result(0, "failed", None, {}, {}, [], "", "no reason")
+    failed = Result(0, "failed", None, {}, {}, [], "", "no reason", False)
     assert cell(failed, "loss") == ""
-    done = Result(0, "finished", {"loss": 98.2}, {"loss": {"std": 0.41, "interval": [97.94, 98.46]}}, {}, [], "", "")
+    done = Result(
+        0, "finished", {"loss": 98.2}, {"loss": {"std": 0.41, "interval": [97.94, 98.46]}}, {}, [], "", "", True
+    )
     assert cell(done, "loss") == "98.2 ± 0.41 (97.94 to 98.46)"

@@ -55,7 +55,7 @@ def test_words_win_over_the_recipe() -> None:
 
 
 def test_a_trial_is_its_configuration_wherever_it_runs() -> None:
-    space = Space({"model": "model=vae"}, ())
+    space = Space({"model": "model=vae"}, (), 0)
 
     def key(*words: str) -> str:
         return identity(space.compose(words).config)

@@ -48,25 +48,25 @@ def test_a_study_counts_from_its_definition_on(file: Path) -> None:
     assert study.user_attrs["definition"]["repeats"] == 3
 
 
-def test_what_a_sampler_draws_depends_on_the_number_of_the_trial_alone(file: Path) -> None:
-    def drawn(number: int) -> dict[str, Any]:
-        study = optuna.create_study(sampler=new_sampler("random", number))
+def test_what_a_sampler_draws_depends_on_the_seed_and_the_number_of_the_trial_alone(file: Path) -> None:
+    def drawn(seed: int, number: int) -> dict[str, Any]:
+        study = optuna.create_study(sampler=new_sampler("random", seed, number))
         return study.ask(SPACE).params
 
-    assert drawn(3) == drawn(3)
-    assert len({drawn(number)["a"] for number in range(20)}) == 20
+    assert drawn(0, 3) == drawn(0, 3)
+    assert len({drawn(seed, number)["a"] for seed in range(5) for number in range(5)}) == 25
 
 
 @pytest.mark.parametrize("search", ["random", "optuna"])
 def test_a_trial_killed_between_two_parameters_gets_the_same_ones(search: str) -> None:
     space: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 1), "b": FloatDistribution(0, 1)}
     whole, killed = optuna.create_study(), optuna.create_study()
-    values = suggested(whole, whole.ask(), search, space)
+    values = suggested(whole, whole.ask(), search, 0, space)
     begun = killed.ask()
-    killed.sampler = new_sampler(search, 0)
+    killed.sampler = new_sampler(search, 0, 0)
     begun._suggest("a", space["a"])
-    assert suggested(killed, Trial(killed, begun._trial_id), search, space) == values
-    assert len({*values, *suggested(whole, whole.ask(), search, space)}) == 4
+    assert suggested(killed, Trial(killed, begun._trial_id), search, 0, space) == values
+    assert len({*values, *suggested(whole, whole.ask(), search, 0, space)}) == 4
 
 
 def trial(state: TrialState, **attributes: Any) -> optuna.trial.FrozenTrial:
