@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from child import Child
 from conftest import SHORT
+from hydra.core.global_hydra import GlobalHydra
 
 from genlab import cli
 from genlab.sweep.process import log_of
@@ -32,7 +33,11 @@ class Forked:
 
 
 def start(
-    words: Sequence[str], folder: Path, environment: dict[str, str], inherited: Sequence[int], working_folder: Path
+    words: Sequence[str],
+    folder: Path,
+    environment: dict[str, str],
+    inherited: Sequence[int] = (),
+    working_folder: Path | None = None,
 ) -> Forked:
     folder.parent.mkdir(parents=True, exist_ok=True)
     output = os.open(log_of(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -52,15 +57,17 @@ def start(
                 continue
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
         signal.signal(number, handler)
-    os.chdir(working_folder)
+    os.chdir(working_folder or Path.cwd())
     os.environ.update(environment)
+    GlobalHydra.instance().clear()  # of a multirun, in which this process was forked
     os._exit(cli.main(words))
 
 
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sweep of the test has forks for its trials."""
+    """Every sweep of the test has forks for its trials or jobs."""
     monkeypatch.setattr("genlab.sweep.work.start", start)
+    monkeypatch.setattr("genlab.sweep.multirun.start", start)
 
 
 @pytest.fixture

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from child import TRAIN, genlab
+from forked import forked
 from PIL import Image
 
 from genlab.run import Run
+
+__all__ = ["forked"]
 
 FEW = [word for word in TRAIN[1:] if "batch_size" not in word] + ["trainer.max_steps=1", "callbacks=none"]
 FEW = [word for word in FEW if not word.startswith("callbacks.")]
@@ -43,6 +46,7 @@ def test_only_trainings_are_swept(tmp_path: Path) -> None:
     assert "-m runs many trainings" in output
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_sweep_over_numbers_of_components_ends_in_a_table_and_a_picture(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     centres = np.array([[0, 0], [6, 1], [2, 6]])
@@ -65,6 +69,7 @@ def test_a_sweep_over_numbers_of_components_ends_in_a_table_and_a_picture(tmp_pa
         assert movie.n_frames == len(frames) > 1
 
 
+@pytest.mark.usefixtures("forked")
 def test_no_picture_of_words_that_are_no_numbers(tmp_path: Path) -> None:
     code, output = genlab("train", "-m", *FEW, "optimizer=adam,sgd", "run_dir=sweep", folder=tmp_path)
     assert code == 0, output
