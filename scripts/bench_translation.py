@@ -1,14 +1,17 @@
-"""Prints how fast genlab trains translators beside plain loops of the same networks and losses.
+"""Prints how fast genlab trains translators, and applies them, beside plain loops of the same networks and losses.
 
     python scripts/bench_translation.py            # about 10 minutes on 2 cores that do nothing else
     python scripts/bench_translation.py --rounds 1
 
 The plain loops call each network once for each thing, as the papers' formulas read. Each round measures every line
 once, in turn, in this process; a figure is the median over the rounds of the ratios within a round. Where the CPU
-computes in bf16 itself, the losses after 50 steps in bf16 are compared with those in float32, too.
+computes in bf16 itself, the losses after 50 steps in bf16 are compared with those in float32, too. The last lines
+translate a folder of 200 files, whose plain loop reads, translates and writes one after the other.
 """
 
+import contextlib
 import csv
+import io
 import statistics
 import tempfile
 import time
@@ -18,15 +21,20 @@ from typing import Any
 
 import torch
 from bench_train import beside_plain_loops, config_of, rounds_given, show
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, mse_loss
+from torchvision.transforms.functional import to_tensor
+from torchvision.utils import save_image
 
-from genlab.config import save
+from genlab.cli import main as main_of_genlab
+from genlab.config import build, compose, save
 from genlab.config.devices import cpu_bf16
-from genlab.run import Run
+from genlab.run import Run, load_model
 from genlab.training import build_model, fit, prepare
 
 STEPS = 6
+FILES = 200
 BF16_STEPS = 50
 CYCLEGAN = ("model=cyclegan", "model.width=32", "model.num_blocks=6", "model.num_downsamplings=2", "model.num_layers=3")
 WORDS = {
@@ -124,9 +132,56 @@ def losses_after(*words: str) -> dict[str, float]:
     return {name: statistics.mean(float(row[name]) for row in rows[-10:]) for name in names}
 
 
+def one_by_one(run: Path, pictures: Path, results: Path) -> float:
+    """Seconds of a plain loop that translates the files of a folder, without loading the model."""
+    model: Any = load_model(str(run)).model
+    results.mkdir(exist_ok=True)
+    started = time.perf_counter()
+    with torch.no_grad():
+        for file in sorted(pictures.iterdir()):
+            image = to_tensor(Image.open(file).convert("RGB"))[None] * 2 - 1
+            save_image((model.translate(image)[0] + 1) / 2, results / file.name)
+    return time.perf_counter() - started
+
+
+def by_apply(run: Path, pictures: Path, results: Path, *words: str) -> float:
+    """Seconds of ``genlab apply``, which loads the model, too."""
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main_of_genlab(["apply", str(run), f"input={pictures}", f"output={results}", *words]) == 0
+    return time.perf_counter() - started
+
+
+def beside_one_by_one(rounds: int) -> dict[str, list[float]]:
+    """Ratios of seconds of 200 files, plain loop to ``genlab apply``."""
+    ratios: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = ["model=cyclegan", "trainer.max_steps=1", "callbacks=none", f"threads={torch.get_num_threads()}"]
+        config = compose("train", words).config
+        run = Run.create(folder / "run")
+        save(config, run.folder / "config.yaml")
+        fit(run, config, *prepare(config))
+        dataset = build(config["dataset"], "dataset")
+        dataset.setup()
+        (folder / "pictures").mkdir()
+        images = next(iter(dataset.train_dataloader()))[0]
+        for number in range(FILES):
+            image = images[number % len(images)].roll(number, 2)
+            save_image((image + 1) / 2, folder / "pictures" / f"{number:03}.png")
+        for number in range(rounds):
+            plain = one_by_one(run.folder, folder / "pictures", folder / "plain")
+            for precision in ("32-true", "bf16-mixed") if cpu_bf16() else ("32-true",):
+                results = folder / f"{number}-{precision}"
+                ours = by_apply(run.folder, folder / "pictures", results, f"precision={precision}")
+                line = f"apply to {FILES} files of 64x64: seconds, plain loop in float32 : genlab apply, {precision}"
+                ratios.setdefault(line, []).append(plain / ours)
+    return ratios
+
+
 def main() -> None:
     rounds = rounds_given(__doc__, 5)
-    ratios = beside_plain_loops(WORDS, STEPS, bare, rounds)
+    ratios = beside_plain_loops(WORDS, STEPS, bare, rounds) | beside_one_by_one(rounds)
     if cpu_bf16():
         words = WORDS["cyclegan 64, batch 8"]
         exact, coarse = losses_after(*words), losses_after(*words, "precision=bf16-mixed")
