@@ -1,17 +1,19 @@
 """What several test modules need: a configuration from words, and a short training in a folder."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import torch
 
 from genlab.checkpoint import load
 from genlab.config import compose
+from genlab.datasets.avatars import Avatars
 from genlab.run import Run
 from genlab.training import fit, prepare
 
@@ -36,6 +38,22 @@ LARGE = 64 * 64
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _faces_are_read_once() -> Iterator[None]:
+    """Decoding 8,000 faces takes seconds, and forks of the tests' process have them too."""
+    read, found = Avatars._images, dict[tuple[Any, ...], torch.Tensor]()
+
+    def images(self: Avatars, archive: ZipFile, names: Sequence[str]) -> torch.Tensor:
+        key = (*self.shape, *names)
+        if key not in found:
+            found[key] = read(self, archive, names)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Avatars, "_images", images)
+        yield
 
 
 @cache
