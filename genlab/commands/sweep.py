@@ -17,6 +17,7 @@ from genlab.run import OUTPUTS, Run
 
 if TYPE_CHECKING:
     from optuna.study import Study
+    from optuna.trial import FrozenTrial
 
     from genlab.sweep.search import Plan
     from genlab.sweep.space import Space
@@ -242,12 +243,22 @@ def current_study(
     if study is not None and not changes and not (retry and any("reason" in trial.user_attrs for trial in old)):
         return study
     distributions = {axis.key: axis.distribution for axis in space.axes}
+
+    def parameters(trial: "FrozenTrial") -> dict[str, Any] | None:
+        if not changes:
+            return trial.params
+        about = trial.user_attrs.get("trial")
+        if about is not None and about["identity"] in grid:
+            return space.parameters(grid[about["identity"]])
+        return space.parameters_of(about["words"], about["identity"]) if about is not None else None
+
     kept = [
-        copied(trial, definition, distributions, not changes, retry)
+        copied(trial, definition, distributions, parameters(trial), not changes, retry)
         for trial in old
         if not changes or trial.state.name != "WAITING"
     ]
     if not kept or changes:
-        there = {trial.user_attrs["trial"]["identity"] for trial in kept if "trial" in trial.user_attrs}
+        inside = [trial.user_attrs for trial in kept if "outside" not in trial.user_attrs]
+        there = {attributes["trial"]["identity"] for attributes in inside if "trial" in attributes}
         kept += [waiting(space.parameters(words)) for key, words in grid.items() if key not in there]
     return new_study(folder / JOURNAL, definition, kept)

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from genlab.config import Composed
-from genlab.errors import RunError
+from genlab.errors import RunError, UsageError
 
 
 def main(
@@ -25,6 +25,7 @@ def main(
 
     Raises:
         RunError: there is no run.
+        UsageError: the port is in use.
     """
     from genlab.run import Run
 
@@ -55,6 +56,10 @@ def serve(folder: str, port: int, host: str) -> None:
 
     board = program.TensorBoard()
     board.configure(argv=[sys.argv[0], "--logdir", folder, "--port", str(port), "--host", host])
-    print(f"TensorBoard: {board.launch()}  (Ctrl-C ends it)", flush=True)
+    try:
+        address = board.launch()
+    except program.TensorBoardServerException as error:
+        raise UsageError(f"{error.msg.rstrip('.')}\ntake another one, as port={port + 1}, or port=0 for any") from error
+    print(f"TensorBoard: {address}  (Ctrl-C ends it)", flush=True)
     while True:
         time.sleep(3600)

@@ -6,9 +6,12 @@ from pathlib import Path
 import yaml
 
 from genlab.config.places import GROUPS, find
+from genlab.config.suggest import nearest
 from genlab.errors import UsageError
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[\w./@:-]+)(?P<equals>=)?(?P<value>.*)", re.DOTALL)
+SWEEPS = ("choice", "range", "interval", "int", "float", "tag")
+"""What Hydra has for several values."""
 QUOTING = "quote it twice, once for the shell and once for genlab: \"key='a, b'\"; a list is key=[1,2]"
 
 
@@ -81,7 +84,8 @@ def normalize(command: str, word: str) -> str:
             raise UsageError(f"'{word}' is not understood: expected key=value, +key=value or ~key") from error
         if matched["value"].startswith(("[", "{", "'", '"')):
             raise UsageError(f"the value of '{word}' is not understood: if it is text, {QUOTING}") from error
-        if re.match(r"(choice|range|interval|int|float|tag)\(", matched["value"]):
+        call = re.match(r"(\w+)\(", matched["value"])
+        if call is not None and (call[1] in SWEEPS or nearest(call[1], SWEEPS)):
             raise UsageError(
                 f"'{word}' is not understood: expected choice(a,b), range(a,b,step), interval(a,b), int(interval(a,b)) "
                 f"or tag(log,interval(a,b)), with its brackets; if it is text, {QUOTING}"

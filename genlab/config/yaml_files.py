@@ -10,6 +10,9 @@ from genlab.errors import UsageError
 MOST_NODES = 10_000
 """A recipe has some fifty; a few lines of anchors can stand for millions."""
 
+RECIPES = ("experiment", "sweep")
+"""Groups whose files set keys outside of themselves."""
+
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -21,6 +24,8 @@ def check_files(folder: Path) -> None:
     """
     for path in sorted(folder.rglob("*.yaml")):
         read(path)
+        if path.parent.name in RECIPES and "@package _global_" not in path.read_text(encoding="utf-8"):
+            raise UsageError(f"{path}: a recipe sets keys of every group; let its first line be # @package _global_")
 
 
 def read(path: Path) -> yaml.MappingNode:

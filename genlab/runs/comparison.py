@@ -51,10 +51,16 @@ def differing_settings(folders: list[Path]) -> dict[str, list[Any]]:
     differing = {
         key: values
         for key, values in each.items()
-        if any(value != values[0] for value in values) and not key.startswith(("run_dir", "callbacks.pruning."))
+        if any(value != values[0] for value in values)
+        and not key.startswith(("run_dir", "callbacks.pruning."))
+        and not key.endswith("._partial_")
     }
-    followed = {key: differing.get(key.removeprefix("model.")) for key in differing if key.startswith("model.")}
-    return {key: values for key, values in differing.items() if followed.get(key) != values}
+
+    def follows(key: str, values: list[Any]) -> bool:
+        others = differing.get(key.removeprefix("model."), []) if key.startswith("model.") else []
+        return bool(others) and all(value in (None, other) for value, other in zip(values, others, strict=True))
+
+    return {key: values for key, values in differing.items() if not follows(key, values)}
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

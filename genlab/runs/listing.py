@@ -78,8 +78,10 @@ def fits(row: Row, wanted: dict[str, str]) -> bool:
 
 
 def order(row: Row, sort: str) -> tuple[bool, Any]:
-    """What a row is sorted by; those without it come last."""
+    """What a row is sorted by, the best metric first; those without it come last."""
     value = value_of(row["monitor"]) if sort == "metric" else row[sort]
+    if sort == "metric" and value is not None and row["monitor"].get("mode") == "max":
+        value = -value
     return (value is None, 0 if value is None else value)
 
 

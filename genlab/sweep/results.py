@@ -1,23 +1,27 @@
 """What a sweep has found: a table, JSON, importances and diagrams."""
 
+import os
 import re
 import shlex
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genlab.config.places import user_dir
 from genlab.config.words import key_of
-from genlab.errors import installation
+from genlab.errors import UsageError, installation
 from genlab.run import Run
-from genlab.sweep.study import value_of
+from genlab.sweep.study import means, value_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+STOPPED = "the same command goes on with it"
 STATES = {"COMPLETE": "finished", "FAIL": "failed", "PRUNED": "pruned", "RUNNING": "running"}
 
 
@@ -31,7 +35,7 @@ class Result:
         spread: of each objective over repeats: ``{"std", "interval"}``, the latter of the mean.
         config: resolved.
         words: of ``genlab train``, those that the sweep searches.
-        reason: why it failed, or that it was stopped.
+        reason: why it failed, or that it was stopped, or is outside of what is searched by now.
         is_best: of several objectives, whether no other trial beats it in all.
     """
 
@@ -60,7 +64,8 @@ def results(study: "Study", folder: Path) -> list[Result]:
 
     def rank(trial: "FrozenTrial") -> tuple[Any, ...]:
         value = sign * trial.values[0] if trial.state.name == "COMPLETE" else 0
-        return order[trial.state.name], trial.number not in front, value, trial.number
+        is_outside = "outside" in trial.user_attrs
+        return is_outside, order[trial.state.name], trial.number not in front, value, trial.number
 
     return [result(trial, definition["objective"], folder, trial.number in front) for trial in sorted(trials, key=rank)]
 
@@ -69,14 +74,21 @@ def result(trial: "FrozenTrial", objectives: list[str], folder: Path, is_best: b
     attributes = trial.user_attrs
     run = Run(folder.absolute() / str(trial.number))
     reason = attributes.get("reason", "") if trial.state.name == "FAIL" else ""
-    if trial.state.name == "RUNNING" and not (run.is_locked or Run(folder).is_locked):
-        reason = "stopped: the same command goes on with it"
+    state, values = attributes.get("outside", trial.state.name), trial.values
     metrics = attributes.get("metrics", [])
+    if "outside" in attributes:
+        reason = "outside of what is searched by now"
+        with suppress(UsageError):  # another objective may never have been logged
+            values = means(metrics, objectives) if metrics else None
+    elif state == "RUNNING" and "wrong_objective" in attributes:
+        reason = attributes["wrong_objective"]
+    elif state == "RUNNING" and not (run.is_locked or Run(folder).is_locked):
+        reason = STOPPED
     is_repeated = len(metrics) > 1 and trial.values
     return Result(
         number=trial.number,
-        state=STATES[trial.state.name],
-        values=dict(zip(objectives, trial.values, strict=False)) if trial.values else None,
+        state=STATES[state],
+        values=dict(zip(objectives, values, strict=False)) if values else None,
         spread={name: spread([value_of(name, row) for row in metrics]) for name in objectives} if is_repeated else {},
         config=attributes["trial"]["config"],
         words=attributes["trial"]["words"],
@@ -139,7 +151,8 @@ def print_table(found: list[Result], objectives: list[str]) -> None:
         reasons = [row.reason.split("\n")[0]] if has_reasons else []
         settings = [short(row.settings.get(key, "")) for key in keys]
         mark = "*" if is_front and row.is_best else ""
-        table.add_row(f"{row.number}{mark}", row.state, *settings, *values, *reasons)
+        state = "stopped" if row.reason == STOPPED else row.state
+        table.add_row(f"{row.number}{mark}", state, *settings, *values, *reasons)
     if is_front:
         table.caption = "* no other trial is better in all objectives"
         table.caption_justify = "left"
@@ -167,7 +180,8 @@ def cell(row: Result, name: str) -> str:
 def command(study: "Study", row: Result) -> str:
     """What to type to train with the settings of a trial."""
     words = study.user_attrs["definition"]["settings"] | {key_of(word): word for word in row.words}
-    return shlex.join(["genlab", "train", *words.values()])
+    own = ["--config-dir", os.environ["GENLAB_CONFIG_DIR"]] if user_dir() else []
+    return shlex.join(["genlab", "train", *own, *words.values()])
 
 
 Target = Callable[["FrozenTrial"], float]

@@ -88,7 +88,7 @@ class Search:
         self.plan = plan
         self.launcher = launcher
         self.signals: list[int] = []
-        trials = study.get_trials(deepcopy=False)
+        trials = [trial for trial in study.get_trials(deepcopy=False) if "outside" not in trial.user_attrs]
         self.codes: dict[int, int] = {
             trial.number: trial.user_attrs["exit_code"]
             for trial in trials
@@ -123,7 +123,7 @@ class Search:
         if self.codes:
             numbers = sorted(self.codes)
             raise TrialsFailedError(
-                f"did not come to their end: trials {', '.join(map(str, numbers))}; `genlab sweep show "
+                f"these trials did not come to their end: {', '.join(map(str, numbers))}; `genlab sweep show "
                 f"{shlex.quote(str(self.folder))}` has the reasons\nthe same command goes on with what was stopped; "
                 "retry=failed runs what failed again",
                 self.codes[numbers[0]],
@@ -167,6 +167,8 @@ class Search:
             self.study.sampler = new_sampler(self.plan.search, self.space.seed, frozen.number)
             if (trial := self.begin(Trial(self.study, frozen._trial_id))) is not None:
                 yield trial
+        if not self.under_way and self.next_number() is None:
+            say("nothing is left to run" + ("; more trials= adds to those that are there" if self.plan.trials else ""))
         while (number := self.next_number()) is not None:
             self.study.sampler = new_sampler(self.plan.search, self.space.seed, number)
             if (trial := self.begin(self.study.ask())) is not None:
@@ -177,7 +179,7 @@ class Search:
         trials = self.study.get_trials(deepcopy=False)
         if self.plan.trials is None:
             return next((trial.number for trial in trials if trial.state.name == "WAITING"), None)
-        if len(trials) >= self.plan.trials:
+        if sum("outside" not in trial.user_attrs for trial in trials) >= self.plan.trials:
             return None
         if self.space.size is not None and len(self.seen) >= self.space.size:
             say(f"all {self.space.size} combinations have been tried")
@@ -206,7 +208,7 @@ class Search:
         """Runs a trial, as often as it is to be repeated; in a thread of its own."""
         outcome = Outcome()
         for repeat, run in enumerate(self.runs(trial)):
-            if repeat:
+            if repeat and not run.is_finished:
                 say(f"trial {trial.number}: run {repeat + 1} of {self.plan.repeats} in {run.folder}")
             if self.signals:
                 return Outcome(128 + self.signals[0])
@@ -254,7 +256,7 @@ class Search:
             record.set_user_attr("reason", outcome.reason)
             record.set_user_attr("exit_code", outcome.code)
             self.study.tell(number, state=TrialState.FAIL)
-            say(f"trial {number} failed with {outcome.code}: {outcome.reason}")
+            say(f"trial {number} failed, exit code {outcome.code}: {outcome.reason}")
         elif "pruned" in record.user_attrs:
             self.study.tell(number, state=TrialState.PRUNED)
             say(f"trial {number} was pruned after epoch {record.user_attrs['pruned']}")

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genlab.config import Composed, compose, digest
-from genlab.config.words import key_of, normalize
+from genlab.config.places import GROUPS
+from genlab.config.suggest import nearest
+from genlab.config.words import key_of, normalize, top_keys
 from genlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,6 +126,26 @@ class Space:
         except UsageError as error:
             raise UsageError(f"{error}\nin the trial {shlex.join(words)}") from error
 
+    def parameters_of(self, words: Sequence[str], key: str) -> dict[str, Any] | None:
+        """The words of a trial of any search as Optuna has them; None if this space does not contain them.
+
+        Args:
+            key: the ``identity`` of the trial.
+        """
+        given = {key_of(word): word.partition("=")[2] for word in words}
+        if any(key_of(axis.key) not in given for axis in self.axes):
+            return None
+        own = [f"{axis.key}={given[key_of(axis.key)]}" for axis in self.axes]
+        try:
+            parameters = self.parameters(own)
+            is_inside = all(
+                axis.distribution._contains(axis.distribution.to_internal_repr(parameters[axis.key]))
+                for axis in self.axes
+            )
+            return parameters if is_inside and identity(self.compose(own).config) == key else None
+        except (ValueError, UsageError):  # what was a number is a word here, or the model has no such key
+            return None
+
     def parameters(self, words: Sequence[str]) -> dict[str, Any]:
         """The words of a trial as Optuna has them."""
         return {axis.key: axis.parameter(word.partition("=")[2]) for axis, word in zip(self.axes, words, strict=True)}
@@ -146,6 +168,10 @@ def new_space(recipe: dict[str, Any], words: Sequence[str]) -> Space:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    for key, value in recipe.items():
+        if isinstance(value, dict):
+            inside = next(iter(value), "…")
+            raise UsageError(f"settings.{key} holds keys of its own: write {key}.{inside}: on one line, as it is typed")
     chosen: dict[str, str] = {}
     for word in [*(normalize("train", f"{key}={value}") for key, value in recipe.items()), *words]:
         chosen.pop(key_of(word), None)
@@ -157,6 +183,8 @@ def new_space(recipe: dict[str, Any], words: Sequence[str]) -> Space:
             raise UsageError(f"'{word}': {OWN[key]}")
         if override.is_hydra_override():
             raise UsageError(f"'{word}': genlab sweep chooses by its own keys: search, launcher, sweep_dir")
+        if "." not in key and not override.is_add() and key not in (*GROUPS, *top_keys("train")):
+            raise UsageError(f"no key '{key}'{nearest(key, [*top_keys('sweep'), *top_keys('train'), *GROUPS])}")
         if override.is_sweep_override():
             axes.append(new_axis(override, word))
         else:
@@ -179,7 +207,10 @@ def new_axis(override: "Override", word: str) -> Axis:
     key = override.get_key_element()
     text = re.sub(r"\s", "", word.partition("=")[2])
     value: Any = override.value()
-    log = "log" in getattr(value, "tags", ())
+    tags = set(getattr(value, "tags", ()))
+    log = "log" in tags
+    if others := sorted(tags - {"log"}):
+        raise UsageError(f"'{word}': the tag {others[0]} means nothing here; tag(log,…) is a logarithmic scale")
     if override.is_interval_sweep():
         low, high = value.start, value.end
         if not low <= high or (log and low <= 0):

@@ -114,6 +114,7 @@ def copied(
     trial: "FrozenTrial",
     definition: dict[str, Any],
     distributions: dict[str, "BaseDistribution"],
+    parameters: dict[str, Any] | None,
     is_same: bool,
     retry: bool,
 ) -> "FrozenTrial":
@@ -121,7 +122,9 @@ def copied(
 
     Args:
         definition: of that search; a trial with too few repeats is under way again.
-        distributions: of that search; parameters that these do not contain stay in the trial's configuration only.
+        distributions: of that search.
+        parameters: of the trial in that search; None if it is outside of it. Such a trial keeps its number and, as
+            ``outside``, its state; for Optuna it has failed, so that it counts for nothing.
         is_same: whether the search is still that of the trial.
         retry: whether a failed trial is under way again.
 
@@ -130,7 +133,10 @@ def copied(
     """
     from optuna.trial import TrialState, create_trial
 
-    state, attributes, values = trial.state, dict(trial.user_attrs), trial.values
+    attributes, values = dict(trial.user_attrs), trial.values
+    state = TrialState[attributes.pop("outside", trial.state.name)]
+    if parameters is None:
+        return create_trial(state=TrialState.FAIL, user_attrs=attributes | {"outside": state.name})
     metrics = attributes.get("metrics", [])
     if (state == TrialState.FAIL and retry and "trial" in attributes) or (
         state == TrialState.COMPLETE and len(metrics) < definition["repeats"]
@@ -140,28 +146,15 @@ def copied(
         values = means(metrics, definition["objective"])
     if state == TrialState.RUNNING:
         attributes = {name: attributes[name] for name in ("trial", "pruned") if name in attributes}
-    kept = {
-        name: value
-        for name, value in trial.params.items()
-        if name in distributions and contains(distributions[name], value)
-    }
     return create_trial(
         state=state,
         values=values,
-        params=kept,
-        distributions={name: distributions[name] for name in kept},
+        params=parameters,
+        distributions={name: distributions[name] for name in parameters},
         user_attrs=attributes,
         system_attrs=trial.system_attrs if is_same else None,
         intermediate_values=trial.intermediate_values if is_same else None,
     )
-
-
-def contains(distribution: "BaseDistribution", value: Any) -> bool:
-    """Whether a parameter's value is one of the distribution's."""
-    try:
-        return distribution._contains(distribution.to_internal_repr(value))
-    except ValueError:
-        return False
 
 
 def means(metrics: list[dict[str, float]], objectives: list[str]) -> list[float]:
@@ -187,7 +180,8 @@ def value_of(objective: str, logged: Mapping[str, float]) -> float:
     if "negative_" in objective and (opposite := objective.replace("negative_", "", 1)) in logged:
         return -logged[opposite]
     raise UsageError(
-        f"objective={objective}: the model logs no such value; it logs: {', '.join(sorted(logged))}\n"
+        f"objective={objective}: the model logs no such value; it logs: {', '.join(sorted(logged))}; "
+        "'negative_' before the last part of a name turns its sign\n"
         "correct the word, or give more trainer.max_epochs to a model that validates seldom, and add "
         "allow_change=true: what is trained stays"
     )

@@ -113,7 +113,7 @@ def test_ctrl_c_ends_the_trial_with_a_checkpoint_and_the_same_command_goes_on(tm
     assert "stopped by SIGINT; nothing is lost: the same command goes on" in child.output
     run = Run(tmp_path / "sweep" / "0")
     assert run.status["state"] == "interrupted"
-    assert "stopped: the same command goes on with it" in genlab("sweep", "show", "sweep", folder=tmp_path)[1]
+    assert "the same command goes on with it" in genlab("sweep", "show", "sweep", folder=tmp_path)[1]
     stopped_at = load(run.checkpoints / "last.ckpt")["genlab"]["step"]
     assert 0 < stopped_at < 600
     code, output = sweep(tmp_path, *words)
@@ -127,7 +127,7 @@ def test_a_failed_trial_does_not_stop_the_others_and_is_run_again_on_request(tmp
     words = ["search=grid", OBJECTIVE, "optimizer=sgd", "optimizer.lr=1e-3,1e30,1e-2"]
     code, output = sweep(tmp_path, *words)
     assert code == 5, output
-    assert "did not come to their end: trials 1;" in output
+    assert "these trials did not come to their end: 1;" in output
     trials = shown(tmp_path)
     assert [trial["state"] for trial in trials] == ["finished", "failed", "finished"]
     assert "the loss 'train/negative_elbo' is nan at step 2" in trials[1]["reason"]
@@ -162,6 +162,23 @@ def test_another_search_in_the_same_folder_is_shown_and_refused(tmp_path: Path) 
     assert all(after[name] == before[name] for name in before)
 
 
+def test_trials_outside_of_a_changed_search_are_kept_but_do_not_count(tmp_path: Path) -> None:
+    words = ["search=random", OBJECTIVE, "optimizer.lr=tag(log,interval(1e-3,1e-2))"]
+    assert sweep(tmp_path, *words, "trials=2")[0] == 0
+    narrow = ["search=random", OBJECTIVE, "optimizer.lr=tag(log,interval(1e-5,1e-4))", "allow_change=true"]
+    code, output = sweep(tmp_path, *narrow, "trials=1")
+    assert code == 0, output
+    trials = shown(tmp_path)
+    assert [trial["is_best"] for trial in trials] == [False, False, True]
+    assert [trial["reason"] for trial in trials] == [*["outside of what is searched by now"] * 2, ""]
+    assert all(trial["values"] for trial in trials)
+    code, output = sweep(tmp_path, *narrow, "trials=1")
+    assert "nothing is left to run; more trials= adds to those that are there" in output
+    assert sweep(tmp_path, *words, "trials=2", "allow_change=true")[0] == 0
+    assert [trial["reason"] for trial in shown(tmp_path)] == ["", "", "outside of what is searched by now"]
+    assert not (tmp_path / "sweep" / "3").exists()
+
+
 def test_a_sweep_is_put_beside_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "sweep").write_text("mine")
     code, output = sweep(tmp_path, *GRID)
@@ -183,6 +200,7 @@ def test_an_objective_that_the_model_does_not_log_stops_the_sweep_and_can_be_cor
     assert "objective=val/elbow: the model logs no such value; it logs: " in output
     assert "val/elbo" in output
     assert not (tmp_path / "sweep" / "1").exists()
+    assert "objective=val/elbow: the model logs no such value" in shown(tmp_path)[0]["reason"]
     code, output = sweep(tmp_path, *words, "objective=val/elbo", "direction=maximize", "allow_change=true")
     assert code == 0, output
     assert "trial 0 starts again" in output
@@ -281,6 +299,12 @@ def test_a_recipe_and_words_that_win(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ([OBJECTIVE, "trials=2", "seed=1,2", "+resources.num_gpus=1"], "launcher=local shares the cores and GPUs out"),
         ([OBJECTIVE, "trials=2", "optimizer.lr=interval(1,2"], "interval(a,b), int(interval(a,b)) or tag(log,"),
         (["show", "sweep", "trials=3"], "'trials=3' is for a search: leave it out"),
+        (
+            [OBJECTIVE, "trials=2", "optimizer.lr=intervall(1,2)"],
+            "expected choice(a,b), range(a,b,step), interval(a,b)",
+        ),
+        ([OBJECTIVE, "trials=2", "optimizer.lr=tag(lgo,interval(1,2))"], "the tag lgo means nothing here; tag(log,…)"),
+        ([OBJECTIVE, "trials=2", "seed=1,2", "serach=grid"], "no key 'serach'; did you mean 'search'?"),
         (["shwo", "sweep"], "expected `genlab sweep show FOLDER`"),
     ],
 )

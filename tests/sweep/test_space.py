@@ -3,6 +3,7 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from genlab.config import compose
 from genlab.errors import UsageError
 from genlab.sweep.space import Space, identity, new_space
 
@@ -62,6 +63,19 @@ def test_a_trial_is_its_configuration_wherever_it_runs() -> None:
 
     assert key("optimizer.lr=1e-3") == key("optimizer.lr=0.001", "run_dir=a", "jobs=3")
     assert key("optimizer.lr=1e-3") != key("optimizer.lr=1e-4")
+
+
+def test_a_trial_of_another_search_is_inside_if_this_one_could_have_made_it() -> None:
+    space = new_space({"model": "vae"}, ["optimizer.lr=interval(0.1,0.2)", "model.latent_dim=2,5"])
+
+    def inside(*words: str) -> dict[str, object] | None:
+        return space.parameters_of(words, identity(compose("train", ["model=vae", *words]).config))
+
+    assert inside("model.latent_dim=5", "optimizer.lr=0.15") == {"optimizer.lr": 0.15, "model.latent_dim": "5"}
+    assert inside("model.latent_dim=5", "optimizer.lr=0.25") is None
+    assert inside("model.latent_dim=4", "optimizer.lr=0.15") is None
+    assert inside("model.latent_dim=5") is None
+    assert inside("model.latent_dim=5", "optimizer.lr=0.15", "seed=3") is None  # what is fixed differs
 
 
 def test_words_of_hydra_itself_are_refused() -> None:

@@ -81,8 +81,8 @@ def trial(state: TrialState, **attributes: Any) -> optuna.trial.FrozenTrial:
 
 def test_a_failed_trial_is_under_way_again_on_request_and_only_then() -> None:
     failed = trial(TrialState.FAIL, reason="why", exit_code=5, metrics=[])
-    assert copied(failed, DEFINITION, SPACE, True, retry=False).state == TrialState.FAIL
-    again = copied(failed, DEFINITION, SPACE, True, retry=True)
+    assert copied(failed, DEFINITION, SPACE, failed.params, True, retry=False).state == TrialState.FAIL
+    again = copied(failed, DEFINITION, SPACE, failed.params, True, retry=True)
     assert again.state == TrialState.RUNNING
     assert again.user_attrs == {"trial": {"words": []}}
     assert again.params == failed.params
@@ -90,22 +90,24 @@ def test_a_failed_trial_is_under_way_again_on_request_and_only_then() -> None:
 
 def test_a_duplicate_is_not_run_on_request() -> None:
     duplicate = create_trial(state=TrialState.FAIL, user_attrs={"same_as": 0})
-    assert copied(duplicate, DEFINITION, SPACE, True, retry=True).state == TrialState.FAIL
+    assert copied(duplicate, DEFINITION, SPACE, {}, True, retry=True).state == TrialState.FAIL
 
 
 def test_another_objective_is_read_from_what_the_runs_logged() -> None:
     done = trial(TrialState.COMPLETE, metrics=[{"loss": 1.0, "val/elbo": -7.0}])
-    assert copied(done, DEFINITION | {"objective": ["val/negative_elbo"]}, SPACE, False, retry=False).values == [7.0]
+    other = DEFINITION | {"objective": ["val/negative_elbo"]}
+    assert copied(done, other, SPACE, done.params, False, retry=False).values == [7.0]
     with pytest.raises(UsageError, match="objective=fid: the model logs no such value; it logs: loss, val/elbo"):
-        copied(done, DEFINITION | {"objective": ["fid"]}, SPACE, False, retry=False)
+        copied(done, DEFINITION | {"objective": ["fid"]}, SPACE, done.params, False, retry=False)
 
 
-def test_parameters_outside_of_another_space_do_not_count_there() -> None:
-    done = trial(TrialState.COMPLETE, metrics=[{"loss": 1.0}])
-    narrow: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 0.4), "b": CategoricalDistribution(("x", "z"))}
-    assert copied(done, DEFINITION, narrow, False, retry=False).params == {"b": "x"}
-    other: dict[str, BaseDistribution] = {"a": FloatDistribution(0, 2), "b": CategoricalDistribution(("y", "z"))}
-    assert copied(done, DEFINITION, other, False, retry=False).params == {"a": 0.5}
+@pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING])
+def test_a_trial_outside_of_another_search_counts_for_nothing_until_it_is_inside_again(state: TrialState) -> None:
+    done = trial(state, metrics=[{"loss": 1.0}])
+    outside = copied(done, DEFINITION, SPACE, None, False, retry=False)
+    assert (outside.state, outside.params) == (TrialState.FAIL, {})
+    again = copied(outside, DEFINITION, SPACE, done.params, False, retry=False)
+    assert (again.state, again.values, again.params) == (state, done.values, done.params)
 
 
 def test_trials_that_wait_are_taken_in_order(file: Path) -> None:
