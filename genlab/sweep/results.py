@@ -244,6 +244,7 @@ def draw_png(study: "Study", folder: Path) -> None:
     for name, axes in diagrams(study, visualization):
         figure = (axes if hasattr(axes, "figure") else axes.flat[0]).figure
         figure.set_size_inches(12, 5)
+        figure.axes[0].set_facecolor("lightgrey")  # white lines are the worst trials
         figure.savefig(folder / f"{name}.png", dpi=100, bbox_inches="tight")
         pyplot.close(figure)
 
