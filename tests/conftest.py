@@ -31,6 +31,9 @@ SHORT = [
 ]
 """Two epochs of three batches of 16."""
 
+PHASES = ("gan_epochs", "classifier_epochs", "pretrain_epochs")
+"""How long the first of a model's two phases is."""
+
 LARGE = 64 * 64
 """Numbers in an item above which it is large."""
 
@@ -63,17 +66,19 @@ def composed(*words: str) -> dict[str, Any]:
 
 
 def small(model: str) -> list[str]:
-    """Words that save time with a model of large images: batches of 6, and narrow networks."""
+    """Words that save time with a model of large images: batches of 6, and narrow networks of few blocks."""
     recipe = composed(f"model={model}")
     if math.prod(recipe["dataset"].get("data_shape") or []) <= LARGE:
         return []
-    widths = (key for key in ("width", "discriminator_width") if key in recipe["model"])
-    return ["dataset.batch_size=6", *(f"model.{key}=8" for key in widths)]
+    sizes = {"width": 8, "discriminator_width": 8, "encoder_width": 8, "num_blocks": 1}
+    return ["dataset.batch_size=6", *(f"model.{key}={size}" for key, size in sizes.items() if key in recipe["model"])]
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data."""
-    return deepcopy(composed(f"model={model}", *SHORT, *small(model), *words))
+    """The configuration of a short training of a model on its own default data, an epoch of each of its phases."""
+    recipe = composed(f"model={model}")["model"]
+    phases = [f"model.{key}=1" for key in PHASES if key in recipe]
+    return deepcopy(composed(f"model={model}", *SHORT, *small(model), *phases, *words))
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
