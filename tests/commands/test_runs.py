@@ -1,6 +1,7 @@
 """``genlab runs``: lists, comparisons, the best, logs, tags, and old checkpoints."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def test_a_row_says_how_far_a_run_is(folder: Path) -> None:
 def test_rows_are_filtered_and_sorted(folder: Path) -> None:
     assert names(listed(folder, "where=model=vae")) == ["narrow", "wide"]
     assert names(listed(folder, "where=model=vae,state=failed")) == []
+    best = [row["monitor"]["best"] for row in listed(folder, "where=model=vae", "sort=metric")]
+    assert best == sorted(best, reverse=True)  # val/elbo is maximized
     assert names(listed(folder, "sort=size"))[-1] == max(listed(folder), key=lambda row: row["size"])["run"][-4:]
 
 
@@ -135,6 +138,13 @@ def test_names_in_tensorboard_are_short_and_name_the_model(folder: Path) -> None
     runs = [Run(folder / "outputs" / name) for name in ("narrow", "mixture")]
     assert readable(runs) == ["vae-narrow", "gmm-mixture"]
     assert readable(runs[:1]) == ["vae-narrow"]
+
+
+def test_a_port_in_use_is_refused(folder: Path) -> None:
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+        code, output = genlab("tensorboard", f"port={port}", folder=folder)
+    assert (code, f"take another one, as port={port + 1}, or port=0 for any" in output) == (2, True), output
 
 
 @pytest.mark.parametrize(

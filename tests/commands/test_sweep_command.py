@@ -273,6 +273,32 @@ def test_a_recipe_and_words_that_win(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "vae_latent" in output
 
 
+def test_a_recipe_of_ones_own_and_the_best_command_that_finds_it(tmp_path: Path) -> None:
+    recipe = tmp_path / "own" / "sweep" / "mine.yaml"
+    recipe.parent.mkdir(parents=True)
+    text = "search: grid\nobjective: val/elbo\nsettings:\n  optimizer.lr: 1e-3,1e-2\n  trainer: {max_epochs: 1}\n"
+    recipe.write_text(text)
+    words = ["sweep", "--config-dir", "own", "+sweep=mine", *TINY, "sweep_dir=sweep"]
+    code, output = genlab(*words, folder=tmp_path)
+    assert (
+        code,
+        f"{recipe}: a recipe sets keys of every group; let its first line be # @package _global_" in output,
+    ) == (
+        2,
+        True,
+    )
+    recipe.write_text(f"# @package _global_\n{text}")
+    code, output = genlab(*words, folder=tmp_path)
+    assert (code, "settings.trainer holds keys of its own: write trainer.max_epochs: on one line" in output) == (
+        2,
+        True,
+    )
+    recipe.write_text(f"# @package _global_\n{text}".replace("trainer: {max_epochs: 1}", "trainer.max_epochs: 1"))
+    code, output = genlab(*words, folder=tmp_path)
+    assert code == 0, output
+    assert f": genlab train --config-dir {tmp_path / 'own'} trainer.max_epochs=" in output
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
