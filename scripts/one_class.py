@@ -22,8 +22,9 @@ SCORES = ("image_auroc", "peak_auroc", "normal_score", "anomaly_ratio")
 
 def genlab(*words: str, quiet: bool = False) -> str:
     """Runs one command of genlab; gives what it printed if ``quiet``."""
-    done = subprocess.run([sys.executable, "-m", "genlab", *words], check=True, text=True, capture_output=quiet)
-    return done.stdout if quiet else ""
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run([sys.executable, "-m", "genlab", *words], check=True, text=True, stdout=output)
+    return done.stdout or ""
 
 
 def is_finished(run: Path) -> bool:
