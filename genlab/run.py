@@ -259,7 +259,7 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
         weights: ``averaged`` over the training, or the ``last``; None is averaged if the checkpoint has such.
 
     Raises:
-        RunError: there is no such run or checkpoint, or it is damaged.
+        RunError: there is no such run or checkpoint, it is damaged, or its model has changed since.
         UsageError: averaged weights are wanted of a checkpoint that has none.
     """
     from genlab.callbacks.averaged_weights import exchange, saved_in
@@ -276,10 +276,16 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
         path = None if checkpoint == "initial" else run.checkpoint_file(checkpoint)
     step, state = 0, load(path) if path is not None else None
     config = state["genlab"]["config"] if state is not None else run.config
-    # Built in its own precision, which a checkpoint of precision=64-true is copied to.
-    model = build_model(config | {"precision": "32-true"})
+    try:
+        # Built in its own precision, which a checkpoint of precision=64-true is copied to.
+        model = build_model(config | {"precision": "32-true"})
+    except UsageError as error:
+        raise (changed(folder, error) if isinstance(error.__cause__, TypeError) else error) from error
     if path is not None and state is not None:
-        model.load_state_dict(state["state_dict"])
+        try:
+            model.load_state_dict(state["state_dict"])
+        except RuntimeError as error:
+            raise changed(folder, error) from error
         checkpoint, step = path.stem, state["genlab"]["step"]
     averages = saved_in(state) if state is not None else {}
     if weights == "averaged" and not averages:
@@ -291,3 +297,11 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
     if weights == "averaged":
         exchange(model, averages)
     return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step, weights)
+
+
+def changed(folder: Path, error: Exception) -> RunError:
+    """What a user is told of a run whose model has other arguments or weights by now."""
+    return RunError(
+        f"{folder} is of another version of genlab than this one: {' '.join(str(error).split())[:300]}\n"
+        "take the version that trained it, which its environment.json names, or train anew"
+    )

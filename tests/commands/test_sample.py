@@ -12,6 +12,7 @@ from child import TRAIN, genlab
 from PIL import Image, ImageSequence
 
 from genlab.errors import installation
+from genlab.models.vae import VAE
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +270,26 @@ def test_means_of_a_mixture(folder: Path) -> None:
 def test_rows_of_a_table_have_no_picture(folder: Path) -> None:
     assert samples(folder, "table", "num_samples=7").shape == (7, 2)
     assert files(folder) == {"samples.npz"}
+
+
+def test_a_run_whose_model_has_changed_since_is_said_to_be_of_another_version(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constructor: Any = VAE.__init__
+
+    def with_another_weight(self: VAE, **given: Any) -> None:
+        constructor(self, **given)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def with_another_argument(self: VAE, new: int, **given: Any) -> None:
+        constructor(self, **given)
+
+    for changed, difference in ((with_another_weight, '"scale"'), (with_another_argument, "'new'")):
+        monkeypatch.setattr(VAE, "__init__", changed)
+        code, output = genlab("sample", "vae", folder=folder)
+        assert code == 4, output
+        assert "vae is of another version of genlab than this one: " in output
+        assert difference in output
 
 
 @pytest.mark.parametrize(
