@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from alone import alone
 from torch import nn
 
 from genlab.config import build, check, compose
@@ -90,12 +91,8 @@ def test_a_search_starts_at_the_nearest_of_the_same_latents() -> None:
     torch.testing.assert_close(model.search(model.decode(starts[order])), starts[order])
 
 
-def test_each_network_moves_in_its_own_turn_only() -> None:
-    model = tiny().train()
-    optimizers = model.configure_optimizers()
-    model.optimizers = lambda use_pl_optimizer=False: optimizers  # type: ignore[method-assign]
-    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
-    model.report = lambda **values: None  # type: ignore[method-assign]
+def test_each_network_moves_in_its_own_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = alone(tiny().train())
     turns = []
     descend = model.descend
 
@@ -107,7 +104,7 @@ def test_each_network_moves_in_its_own_turn_only() -> None:
         turns.append(name)
         assert all(parameter.grad is None for parameter in other.parameters())
 
-    model.descend = spy  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "descend", spy)
     model.training_step(LabelledImages(images(4), torch.zeros(4, dtype=torch.int64)), 0)
     assert turns == ["discriminator", "generator"]
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from alone import alone, sgd, weights
 from conftest import short_config
 from torch import nn
 
@@ -19,27 +20,14 @@ def count(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
-def without_trainer(model: DCGAN) -> DCGAN:
-    """The model, able to take a training step alone."""
-    optimizers = model.configure_optimizers()
-    model.optimizers = lambda use_pl_optimizer=False: optimizers  # type: ignore[method-assign]
-    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
-    model.report = lambda **values: None  # type: ignore[method-assign]
-    return model
-
-
 def tiny() -> DCGAN:
     torch.manual_seed(0)
-    return without_trainer(DCGAN((1, 16, 16), 6, 4, "normal", lambda weights: torch.optim.SGD(weights, lr=0.1)))
+    return alone(DCGAN((1, 16, 16), 6, 4, "normal", sgd))[0]
 
 
 def batch() -> LabelledImages:
     images = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
     return LabelledImages(images, torch.zeros(8, dtype=torch.int64))
-
-
-def weights(network: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: weight.detach().clone() for name, weight in network.named_parameters()}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +101,7 @@ def test_adam_is_the_papers() -> None:
     assert all(group["betas"] == (0.5, 0.999) for optimizer in optimizers for group in optimizer.param_groups)
 
 
-def losses_of_a_step(model: DCGAN) -> dict[str, float]:
+def losses_of_a_step(model: DCGAN, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     losses = {}
     descend = model.descend
 
@@ -121,21 +109,23 @@ def losses_of_a_step(model: DCGAN) -> dict[str, float]:
         losses[name] = loss.item()
         descend(optimizer, loss, name)
 
-    model.descend = spy  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "descend", spy)
     model.training_step(batch(), 0)
     return losses
 
 
-def test_a_discriminator_that_knows_nothing_gives_the_losses_of_a_coin() -> None:
+def test_a_discriminator_that_knows_nothing_gives_the_losses_of_a_coin(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny()
-    nn.init.zeros_(model.discriminator[-2].weight)  # type: ignore[arg-type]
+    last = model.discriminator[-2]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
     for optimizer in model.optimizers():
         optimizer.param_groups[0]["lr"] = 0
-    losses = losses_of_a_step(model)
+    losses = losses_of_a_step(model, monkeypatch)
     assert losses == {"discriminator": pytest.approx(2 * math.log(2)), "generator": pytest.approx(math.log(2))}
 
 
-def test_each_network_moves_in_its_own_turn_only() -> None:
+def test_each_network_moves_in_its_own_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny()
     before = {"generator": weights(model.generator), "discriminator": weights(model.discriminator)}
     turns = []
@@ -152,7 +142,7 @@ def test_each_network_moves_in_its_own_turn_only() -> None:
         # Nothing is computed that the other network would have to throw away.
         assert all(parameter.grad is None for parameter in getattr(model, other).parameters())
 
-    model.descend = spy  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "descend", spy)
     model.training_step(batch(), 0)
     assert turns == ["discriminator", "generator"]
     for name in turns:
@@ -200,9 +190,8 @@ def test_the_priors() -> None:
 
 def test_the_papers_recipe_trains_with_the_papers_prior() -> None:
     drawn = []
-    model = without_trainer(
-        build(compose("train", ["+experiment=dcgan_paper", "model.width=2"]).config["model"], "model")
-    )
+    recipe = compose("train", ["+experiment=dcgan_paper", "model.width=2"]).config
+    model, _ = alone(build(recipe["model"], "model"))
     model.generator.register_forward_hook(lambda module, inputs, output: drawn.append(inputs[0]))
     images = torch.zeros(64, 3, 64, 64)
     model.training_step(LabelledImages(images, torch.zeros(64, dtype=torch.int64)), 0)
@@ -217,7 +206,7 @@ def test_the_game_draws_samples_towards_the_data() -> None:
     words = ("dataset.data_shape=[1,16,16]", "model.width=8", "dataset.batch_size=64", "optimizer.lr=1e-3")
     model, dataset = prepare(short_config("dcgan", *words))
     assert isinstance(model, DCGAN)
-    without_trainer(model)
+    alone(model)
     batches = list(dataset.train_dataloader())
     real = torch.cat([images for images, _ in batches])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from alone import alone
 from conftest import differences, short_config, trained
 from torch import nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
@@ -49,10 +50,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Step:
     def take(model: FAnoGAN, epoch: int, number: int) -> set[str]:
         monkeypatch.setattr(GenerativeModel, "current_epoch", epoch)
         monkeypatch.setattr(GenerativeModel, "global_step", number)
-        optimizers = model.configure_optimizers()
-        model.optimizers = lambda use_pl_optimizer=False: optimizers  # type: ignore[method-assign]
-        model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
-        model.report = lambda **values: None  # type: ignore[method-assign]
+        alone(model)
         networks: dict[str, nn.Module] = dict(model.named_children())
         before = {name: state(network) for name, network in networks.items()}
         model.train()
