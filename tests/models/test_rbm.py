@@ -92,7 +92,7 @@ def test_the_pseudo_likelihood_is_the_sum_of_the_conditionals() -> None:
     torch.testing.assert_close(torch.stack(found).mean(0), expected)
 
 
-def test_the_gradient_is_the_difference_of_two_correlations() -> None:
+def test_the_gradient_is_the_difference_of_two_correlations(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of data minus that of the model's draws, through which no gradient flows."""
     model = small("data")
     data, drawn = states(4)[:9], states(4)[3:10]
@@ -101,7 +101,7 @@ def test_the_gradient_is_the_difference_of_two_correlations() -> None:
     assert model.weight.grad is not None
     expected = drawn.T @ hidden[1] / len(drawn) - data.T @ hidden[0] / len(data)
     torch.testing.assert_close(model.weight.grad, expected)
-    model.draw = lambda sampler, *shape: sampler(*shape)  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "draw", lambda sampler, *shape: sampler(*shape))
     assert not model.draw_fantasies(data).requires_grad
 
 
@@ -120,9 +120,11 @@ def test_a_gibbs_step_draws_from_the_conditionals_and_keeps_the_distribution() -
 
 
 @pytest.mark.parametrize("chains", ["data", "persistent"])
-def test_chains_go_on_for_k_steps_from_the_data_or_from_where_they_were(chains: str) -> None:
+def test_chains_go_on_for_k_steps_from_the_data_or_from_where_they_were(
+    chains: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = small(chains, gibbs_steps=3)
-    model.draw = lambda sampler, *shape: sampler(*shape).double()  # type: ignore[method-assign]
+    monkeypatch.setattr(model, "draw", lambda sampler, *shape: sampler(*shape).double())
     weights = [weights.detach() for weights in (model.weight, model.visible_bias, model.hidden_bias)]
     data = states(4)[3:7]
     persistent = torch.zeros(5, 4, dtype=torch.float64)

@@ -77,7 +77,7 @@ def test_without_its_weight_the_discriminator_does_not_move_the_generator(monkey
 
 def test_a_run_without_epochs_for_the_game_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = at_epoch(0, monkeypatch)
-    model._trainer = SimpleNamespace(max_epochs=2)  # type: ignore[assignment]
+    monkeypatch.setattr(model, "_trainer", SimpleNamespace(max_epochs=2))
     with pytest.warns(UserWarning, match=r"model.pretrain_epochs=2 of trainer.max_epochs=2: no epoch is left for the"):
         model.on_fit_start()
 
@@ -88,7 +88,7 @@ def test_the_perceptual_distance_chooses_the_best_and_no_weights_of_vgg_are_kept
     model, _ = at_epoch(0, monkeypatch, content="vgg54")
     assert SRGAN.best_by == ("val/perceptual_distance", "min")
     logged: dict[str, Any] = {}
-    model.log_dict = lambda values, **_: logged.update(values)  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(model, "log_dict", lambda values, **_: logged.update(values))
     with torch.no_grad():
         model.eval().validation_step(batch(), 0)
     assert 0 < logged["val/perceptual_distance"] < 2
