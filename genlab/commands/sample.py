@@ -175,6 +175,8 @@ def main(
     shown = files if len(files) <= 3 else [*files[:3], "…"]
     print(f"  {os.path.relpath(folder)}/{{{','.join(shown)}}}")
     print(blocks(drawn.texts[:TEXTS], drawn.given), end="")
+    if text is not None and set(drawn.texts) == {text}:
+        print("unchanged: hardly any two words of this text had others between them in the training text")
 
 
 def check_folder(folder: Path) -> None:

@@ -99,6 +99,12 @@ def test_a_text_is_given_other_words(folder: Path) -> None:
     assert model.rewrite(text, torch.Generator().manual_seed(4)) == texts[4]
 
 
+def test_a_text_that_stays_as_it_is_is_said_to(folder: Path) -> None:
+    code, output = genlab("sample", "words", "text=Zyx wvu tsr qpo.", folder=folder)
+    assert code == 0, output
+    assert "unchanged: hardly any two words of this text had others between them in the training text" in output
+
+
 def test_held_out_sentences_are_rewritten_and_shown(folder: Path) -> None:
     code, output = genlab("sample", "words", "num_samples=3", "output=spun", folder=folder)
     assert code == 0, output
