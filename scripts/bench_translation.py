@@ -30,7 +30,8 @@ from torchvision.utils import save_image
 from genlab.cli import main as main_of_genlab
 from genlab.config import build, compose, save
 from genlab.config.devices import cpu_bf16
-from genlab.run import Run, load_model
+from genlab.loaded_run import load_model
+from genlab.run import Run
 from genlab.training import build_model, fit, prepare
 
 STEPS = 6

@@ -19,9 +19,10 @@ from genlab.config import compose, save
 from genlab.datasets.embedded import Embedded
 from genlab.datasets.images import ImagesInMemory
 from genlab.datasets.loader import Source
+from genlab.loaded_run import load_model
 from genlab.metrics.evaluation import Evaluation
 from genlab.metrics.log_likelihood import measure
-from genlab.run import Run, load_model
+from genlab.run import Run
 from genlab.training import fit, prepare, resolve_threads
 
 

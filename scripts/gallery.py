@@ -10,8 +10,8 @@ import torch
 from torchvision.utils import save_image
 
 from genlab.callbacks.sample_grid import image_grid
+from genlab.loaded_run import load_model
 from genlab.models.capabilities import Samples
-from genlab.run import load_model
 
 
 def main() -> None:

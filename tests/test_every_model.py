@@ -21,9 +21,9 @@ from genlab.config import check, compose, config_dir
 from genlab.datasets.base import Dataset
 from genlab.drawing.seeds import sampled
 from genlab.errors import NumericError, UsageError
+from genlab.loaded_run import load_model
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import Samples, Translates
-from genlab.run import load_model
 from genlab.training import build_model
 
 BatchNorm = torch.nn.modules.batchnorm._BatchNorm

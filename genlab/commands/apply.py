@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from genlab.errors import UsageError
-from genlab.run import LoadedRun, WeightsChoice
+from genlab.loaded_run import LoadedRun, WeightsChoice
 
 if TYPE_CHECKING:
     from genlab.applied.results import Applied
@@ -102,7 +102,7 @@ def main(
     from genlab.applied.kinds import Settings, apply
     from genlab.applied.translations import Translation, blend, translate
     from genlab.config.devices import check_devices
-    from genlab.run import load_model
+    from genlab.loaded_run import load_model
     from genlab.training import choose_device, resolve_threads
 
     loaded, where = load_model(run, checkpoint, weights), choose_device(device)

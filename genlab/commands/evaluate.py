@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 
 from genlab.errors import UsageError
-from genlab.run import WeightsChoice
+from genlab.loaded_run import WeightsChoice
 
 if TYPE_CHECKING:
     from genlab.metrics.evaluation import Evaluation, Score
@@ -52,9 +52,10 @@ def main(
     """
     import torch
 
+    from genlab.loaded_run import load_model
     from genlab.metrics.evaluation import Evaluation, holds_images
     from genlab.metrics.features import feature_network
-    from genlab.run import load_model, write_json
+    from genlab.run import write_json
     from genlab.training import choose_device, resolve_threads
 
     chosen = choose(metrics)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from genlab.errors import RunError, UsageError
-from genlab.run import WeightsChoice
+from genlab.loaded_run import WeightsChoice
 
 Kind = Literal[
     "samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "growth", "means", "neighbours"
@@ -101,8 +101,8 @@ def main(
     from genlab.drawing.drawn import write
     from genlab.drawing.kinds import draw, usual_kind
     from genlab.drawing.request import Request
+    from genlab.loaded_run import load_model
     from genlab.models.capabilities import Blends, Reconstructs, Samples, Translates
-    from genlab.run import load_model
     from genlab.texts import TEXTS, blocks
     from genlab.training import choose_device
 

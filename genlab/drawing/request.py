@@ -15,10 +15,10 @@ from genlab.datasets.loader import Chosen
 from genlab.drawing.seeds import seed_numbers
 from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, truncated
+from genlab.loaded_run import LoadedRun
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import HasPrior, HasTemperature
 from genlab.randomness import RowGenerator, own_seeds
-from genlab.run import LoadedRun
 
 POINTS = 2000
 """Test images at most, if nobody says how many."""

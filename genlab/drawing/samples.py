@@ -14,8 +14,8 @@ from torch import Tensor
 from genlab.drawing.request import Request, given_seeds, temperature_and_truncation
 from genlab.drawing.seeds import check_labels, condition_of, sampled, sampled_by_seed
 from genlab.errors import ResourceError, UsageError
+from genlab.loaded_run import load_model
 from genlab.models.capabilities import Samples
-from genlab.run import load_model
 from genlab.texts import condition_of_text
 from genlab.training import choose_device
 

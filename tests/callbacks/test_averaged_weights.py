@@ -14,7 +14,8 @@ from genlab.callbacks.sample_grid import SampleGrid
 from genlab.checkpoint import load
 from genlab.config import check, compose
 from genlab.errors import UsageError
-from genlab.run import Run, load_model
+from genlab.loaded_run import load_model
+from genlab.run import Run
 from genlab.training import fit, prepare
 
 AVERAGED = ("callbacks=averaged", "dataset=optdigits", "model.width=8", "callbacks.averaged_weights.decay=0.5")

@@ -19,7 +19,7 @@ from genlab.cli import main
 from genlab.commands.evaluate import choose, measure
 from genlab.datasets.embedded import index
 from genlab.errors import UsageError
-from genlab.run import load_model
+from genlab.loaded_run import load_model
 
 SMALL = ("iwae_images=2", "iwae_k=3", "num_samples=40")
 ALL = sorted(path.stem for path in Path(package.__path__[0]).glob("*.py") if "\ndef measure(" in path.read_text())

@@ -204,7 +204,7 @@ def test_samples_beside_the_training_images_nearest_to_them(folder: Path) -> Non
 
 
 def test_a_plane_of_latents_is_that_of_the_prior(folder: Path) -> None:
-    from genlab.run import load_model
+    from genlab.loaded_run import load_model
 
     found = samples(folder, "uniform", "kind=latent_grid", "num_samples=4")
     corners = torch.tensor([[-0.5, -0.5], [0.5, -0.5], [-0.5, 0.5], [0.5, 0.5]])

@@ -10,7 +10,7 @@ import torch
 from child import TRAIN, genlab
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from genlab.run import load_model
+from genlab.loaded_run import load_model
 from genlab.texts import blocks
 
 

@@ -18,8 +18,8 @@ from genlab.datasets.batches import LabelledImages
 from genlab.datasets.embedded import ASSETS
 from genlab.datasets.loader import Chosen
 from genlab.errors import UsageError
+from genlab.loaded_run import load_model
 from genlab.models.bayes_classifier import BayesClassifier
-from genlab.run import load_model
 
 
 class Images:

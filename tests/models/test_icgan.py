@@ -14,9 +14,9 @@ from game import count, sgd, turns_of, without_trainer
 from torch import Tensor
 
 from genlab.datasets.batches import ImagesWithAttributes
+from genlab.loaded_run import load_model
 from genlab.models.capabilities import Edits, Reconstructs
 from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN
-from genlab.run import load_model
 
 NAMES = ["glasses", "smile", "hat"]
 NARROW = ["model.width=4", "model.latent_dim=8", "model.gan_epochs=1"]

@@ -14,13 +14,13 @@ from genlab.config import compose
 from genlab.datasets.batches import PairedImages
 from genlab.datasets.loader import Chosen
 from genlab.errors import UsageError
+from genlab.loaded_run import load_model
 from genlab.models.capabilities import Translates
 from genlab.models.pix2pix_hd import CHOICES, PIXELS_OF_EACH, Pix2PixHD, feature_matching, perceptual_l1
 from genlab.networks.coarse_to_fine import CoarseToFine
 from genlab.networks.patchgan import PatchGAN
 from genlab.networks.regions import region_means
 from genlab.networks.residual import ResidualGenerator
-from genlab.run import load_model
 
 RED_AND_BLUE = [(255, 0, 0), (0, 0, 255)]
 
