@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,9 +56,9 @@ def test_two_latents_are_shown_as_they_are(figure: Figure, tmp_path: Path) -> No
     plots.latent_scatter(latent, torch.tensor([1, 0, 1]), ["zero", "one"], tmp_path / "scatter.png")
     axes: Axes = figure.axes[0]
     assert axes.get_xlabel() == "first latent"
-    shown = [points.get_offsets() for points in axes.collections]
+    shown: list[Any] = [points.get_offsets() for points in axes.collections]
     assert [len(points) for points in shown] == [1, 2]
-    assert shown[1].tolist() == [[0, 1], [4, 5]]  # type: ignore[union-attr]
+    assert shown[1].tolist() == [[0, 1], [4, 5]]
     assert legend(figure) == ["zero", "one"]
     with Image.open(tmp_path / "scatter.png") as picture:
         assert picture.size[0] > 400

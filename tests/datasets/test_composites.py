@@ -1,5 +1,7 @@
 """Pairs to learn blending from, and compositions of unseen photographs."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -83,7 +85,8 @@ def test_a_crop_fits_into_each_scale(shape: tuple[int, ...]) -> None:
 
 def test_the_splits_have_other_photographs(dataset: Composites) -> None:
     assert dataset.sizes() == {"train": 64, "validation": 16, "test": 24}
-    photos = {split: list(source.photos) for split, source in dataset.sources.items()}  # type: ignore[attr-defined]
+    sources: dict[str, Any] = dict(dataset.sources)
+    photos = {split: list(source.photos) for split, source in sources.items()}
     assert {split: len(found) // len(SCALES) for split, found in photos.items()} == {
         "train": 34,
         "validation": 4,

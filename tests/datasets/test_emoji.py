@@ -70,8 +70,9 @@ def test_a_role_is_an_emoji_without_its_gender() -> None:
 
 def test_each_style_draws_every_emoji_in_the_same_split(emoji: Emoji) -> None:
     alone = {}
-    for style in ("google", "twitter"):
-        dataset = Emoji("emoji_32", style, (3, 32, 32), 64, 100, seed=1)  # type: ignore[arg-type]
+    styles: tuple[Any, ...] = ("google", "twitter")
+    for style in styles:
+        dataset = Emoji("emoji_32", style, (3, 32, 32), 64, 100, seed=1)
         dataset.setup()
         alone[style] = dataset
     for split, size in emoji.sizes().items():

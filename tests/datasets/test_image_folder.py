@@ -78,8 +78,8 @@ def ready(path: Path, **changes: Any) -> ImageFolder:
 
 
 def batches(dataset: ImageFolder, epoch: int = 0) -> list[tuple[torch.Tensor, ...]]:
-    loader = dataset.train_dataloader()
-    loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+    loader: Any = dataset.train_dataloader()
+    loader.batch_sampler.set_epoch(epoch)
     return list(loader)
 
 

@@ -91,8 +91,8 @@ def domains(tmp_path: Path) -> Path:
 
 
 def batches(dataset: FolderOfTwo, epoch: int = 0) -> list[Any]:
-    loader = dataset.train_dataloader()
-    loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+    loader: Any = dataset.train_dataloader()
+    loader.batch_sampler.set_epoch(epoch)
     return list(loader)
 
 

@@ -1,5 +1,7 @@
 """Photographs and one texture as two domains."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -30,7 +32,8 @@ def test_the_second_domain_is_the_texture(dataset: PhotosAndTexture) -> None:
 def test_an_epoch_has_so_many_crops_of_each_photograph(dataset: PhotosAndTexture) -> None:
     assert dataset.sizes()["train"] == 34 * 3
     assert set(dataset.sizes()) == {"train", "validation", "test"}
-    assert len(dataset.sources["train"].first) == len(dataset.sources["train"].second)  # type: ignore[attr-defined]
+    source: Any = dataset.sources["train"]
+    assert len(source.first) == len(source.second)
 
 
 def test_held_out_items_are_the_same_in_every_epoch_and_of_every_seed(dataset: PhotosAndTexture) -> None:

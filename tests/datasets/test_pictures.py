@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,9 +58,9 @@ def refused(folder: Path, name: str) -> str:
     ],
 )
 def test_every_colour_mode_becomes_rgb_and_grey(
-    mode: str, colour: object, suffix: str, seen: tuple[int, int, int], tmp_path: Path
+    mode: str, colour: Any, suffix: str, seen: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    Image.new(mode, (9, 7), colour).save(tmp_path / f"a.{suffix}")  # type: ignore[arg-type]
+    Image.new(mode, (9, 7), colour).save(tmp_path / f"a.{suffix}")
     array = read(tmp_path, f"a.{suffix}")
     assert (array.shape, array.dtype) == ((3, 8, 8), np.uint8)
     assert np.abs(array.astype(int) - np.array(seen)[:, None, None]).max() <= 2

@@ -24,8 +24,8 @@ from genlab.metrics.frechet import frechet_distance
 FILES = {"digit": "mnist", "fashion": "fashion_mnist"}
 
 
-def data(kind: str, split: str, side: int = 28) -> tuple[Tensor, Tensor]:
-    dataset = Embedded(kind, FILES[kind], (1, side, side), 128, 0, 0)  # type: ignore[arg-type]
+def data(kind: Any, split: str, side: int = 28) -> tuple[Tensor, Tensor]:
+    dataset = Embedded(kind, FILES[kind], (1, side, side), 128, 0, 0)
     source = dataset.load()[split]
     return source.__getitems__(Chosen(-1, torch.arange(min(len(source), 10_000))))
 

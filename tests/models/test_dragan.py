@@ -1,5 +1,7 @@
 """Facts of Kodali et al.'s penalty."""
 
+from typing import Any
+
 import torch
 from game import sgd, turns_of, without_trainer
 from torch import Tensor
@@ -23,9 +25,9 @@ def test_the_slope_is_taken_near_the_data_alone(monkeypatch: object) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
     original = dragan.gradient_penalty
 
-    def spy(critic: object, perturbed: Tensor, items: Tensor, mix: Tensor) -> Tensor:
+    def spy(critic: Any, perturbed: Tensor, items: Tensor, mix: Tensor) -> Tensor:
         seen.append((perturbed - items, items))
-        return original(critic, perturbed, items, mix)  # type: ignore[arg-type]
+        return original(critic, perturbed, items, mix)
 
     dragan.gradient_penalty = spy
     try:

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from child import genlab
 from conftest import differences, short_config, trained
 from game import count, sgd, turns_of, without_trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.datasets.batches import ImagesWithAttributes
 from genlab.loaded_run import load_model
@@ -25,7 +26,7 @@ NARROW = ["model.width=4", "model.latent_dim=8", "model.gan_epochs=1"]
 
 def small(gan_epochs: int = 1, edit_by: str = "direct", refine_steps: int = 0, wrong: str = "of_another") -> Any:
     torch.manual_seed(0)
-    optimizer = lambda weights: sgd(weights, 0.01)  # noqa: E731
+    optimizer = partial(sgd, lr=0.01)
     kinds: Any = {"wrong_attributes": wrong, "edit_by": edit_by}
     steps = {"gan_epochs": gan_epochs, "refine_steps": refine_steps}
     made = IcGAN(
@@ -115,9 +116,12 @@ def test_encoders_learn_from_what_the_generator_makes_in_use_and_from_real_image
     model.train()
     averages = {name: value.clone() for name, value in model.generator.named_buffers()}
     seen: dict[str, Tensor] = {}
+
+    def remember(name: str, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        seen[name] = inputs[0]
+
     for name in ("latent_encoder", "attribute_encoder"):
-        hook = lambda module, inputs, output, name=name: seen.__setitem__(name, inputs[0])  # noqa: E731
-        getattr(model, name).register_forward_hook(hook)
+        getattr(model, name).register_forward_hook(partial(remember, name))
     model.training_step(data, 0)
     assert torch.equal(seen["attribute_encoder"], data.images)
     assert not torch.equal(seen["latent_encoder"], data.images)

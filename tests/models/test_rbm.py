@@ -1,6 +1,7 @@
 """Facts of restricted Boltzmann machines, against sums over all their states."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from genlab.metrics.log_partition import annealed, enumerated, estimate
 from genlab.models.rbm import RBM, gibbs_step
 
 
-def small(chains: str = "persistent", gibbs_steps: int = 1, num_chains: int = 5, seed: int = 0) -> RBM:
+def small(chains: Any = "persistent", gibbs_steps: int = 1, num_chains: int = 5, seed: int = 0) -> RBM:
     """Four pixels and three hidden units that depend on each other."""
     torch.manual_seed(seed)
-    model = RBM((1, 2, 2), 3, chains, num_chains, gibbs_steps, 20, torch.optim.SGD).double()  # type: ignore[arg-type]
+    model = RBM((1, 2, 2), 3, chains, num_chains, gibbs_steps, 20, torch.optim.SGD).double()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
     return model

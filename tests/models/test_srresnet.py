@@ -1,5 +1,7 @@
 """Facts of Ledig et al.'s residual network."""
 
+from functools import partial
+
 import pytest
 import torch
 from alone import alone, sgd
@@ -45,7 +47,7 @@ def test_the_loss_is_of_the_enlarged_and_the_original(content: Content) -> None:
 
 def test_it_learns_to_draw_sharper_discs_than_bicubic_interpolation() -> None:
     torch.manual_seed(0)
-    adam = lambda weights: torch.optim.Adam(weights, lr=3e-3)  # noqa: E731
+    adam = partial(torch.optim.Adam, lr=3e-3)
     model, _ = alone(SRResNet((3, 16, 16), 2, 8, 1, False, "bicubic", "mse", adam))
     for step in range(100):
         model.training_step(batch(), step)

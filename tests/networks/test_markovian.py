@@ -1,5 +1,7 @@
 """Discriminators of patches of features, and the network that reads them."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -47,9 +49,9 @@ def test_the_feed_forward_one_has_a_score_for_each_four_by_four_features() -> No
 
 
 @pytest.mark.parametrize("network", [optimizing_discriminator, feed_forward_discriminator])
-def test_real_patches_are_normalized_as_usual_and_generated_ones_alike(network: object) -> None:
+def test_real_patches_are_normalized_as_usual_and_generated_ones_alike(network: Any) -> None:
     torch.manual_seed(0)
-    discriminator = MarkovianDiscriminator(["relu1_1"], 5, network)  # type: ignore[arg-type]
+    discriminator = MarkovianDiscriminator(["relu1_1"], 5, network)
     real = maps(0)
     [(real_scores, same)] = discriminator({"relu1_1": real}, {"relu1_1": real.clone()})
     torch.testing.assert_close(real_scores, discriminator["relu1_1"](real), rtol=1e-4, atol=1e-5)
@@ -68,8 +70,8 @@ def test_the_losses_are_hinges_of_the_scores_and_means_over_layers() -> None:
 
 def test_the_reader_is_the_network_and_belongs_to_no_model() -> None:
     reader = FeatureReader("vgg16")
-    model = nn.Module()
-    model.reader = reader  # type: ignore[assignment]
+    model: Any = nn.Module()
+    model.reader = reader
     assert reader.network is None
     images = maps(2, channels=3, side=16) * 2 - 1
     found, expected = (read(images, ["relu2_1"])["relu2_1"] for read in (reader, VGG16Features()))
@@ -92,9 +94,9 @@ def test_the_precision_of_the_images_does_not_change_the_weights(dtype: torch.dt
 
 
 @pytest.mark.parametrize("network", [optimizing_discriminator, feed_forward_discriminator])
-def test_scores_in_mixed_precision_are_nearly_those_in_single(network: object) -> None:
+def test_scores_in_mixed_precision_are_nearly_those_in_single(network: Any) -> None:
     torch.manual_seed(0)
-    discriminator = MarkovianDiscriminator(["relu1_1"], 5, network)  # type: ignore[arg-type]
+    discriminator = MarkovianDiscriminator(["relu1_1"], 5, network)
     real, fake = {"relu1_1": maps(0)}, {"relu1_1": maps(1)}
     [exact] = discriminator(real, fake)
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,5 +1,7 @@
 """Masked convolutions: what they hide, which channels belong to which colour, and the same done pixel by pixel."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -31,9 +33,9 @@ def test_an_even_kernel_is_refused() -> None:
 
 @pytest.mark.parametrize("kernel_size", [1, 5, (1, 5), (3, 1)])
 @pytest.mark.parametrize("mask_type", ["A", "B"])
-def test_it_is_the_convolution_with_the_masked_kernel(kernel_size: int | tuple[int, int], mask_type: str) -> None:
+def test_it_is_the_convolution_with_the_masked_kernel(kernel_size: int | tuple[int, int], mask_type: Any) -> None:
     torch.manual_seed(0)
-    layer = MaskedConv2d(6, 9, kernel_size, mask_type, 3).double()  # type: ignore[arg-type]
+    layer = MaskedConv2d(6, 9, kernel_size, mask_type, 3).double()
     images = torch.randn(2, 6, 5, 4, dtype=torch.float64)
     expected = torch.nn.functional.conv2d(images, layer.weight * layer.mask, layer.bias, padding=layer.padding)
     torch.testing.assert_close(layer(images), expected)
