@@ -246,7 +246,7 @@ def current_study(
 
     def parameters(trial: "FrozenTrial") -> dict[str, Any] | None:
         if not changes:
-            return trial.params
+            return trial.params if "outside" not in trial.user_attrs else None
         about = trial.user_attrs.get("trial")
         if about is not None and about["identity"] in grid:
             return space.parameters(grid[about["identity"]])

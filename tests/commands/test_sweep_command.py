@@ -179,6 +179,17 @@ def test_trials_outside_of_a_changed_search_are_kept_but_do_not_count(tmp_path: 
     assert not (tmp_path / "sweep" / "3").exists()
 
 
+def test_a_retry_leaves_trials_outside(tmp_path: Path) -> None:
+    words = ["search=grid", OBJECTIVE, "optimizer=sgd"]
+    assert sweep(tmp_path, *words, "optimizer.lr=1e-3,1e-2")[0] == 0
+    assert sweep(tmp_path, *words, "optimizer.lr=1e-2,1e30", "allow_change=true")[0] == 5
+    outside = [trial for trial in shown(tmp_path) if trial["reason"] == "outside of what is searched by now"]
+    assert [(trial["number"], trial["state"]) for trial in outside] == [(0, "finished")]
+    code, output = sweep(tmp_path, *words, "optimizer.lr=1e-2,1e30", "retry=failed")
+    assert (code, "trial 2 starts again" in output) == (5, True), output
+    assert [trial for trial in shown(tmp_path) if trial["number"] == 0] == outside
+
+
 def test_a_sweep_is_put_beside_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "sweep").write_text("mine")
     code, output = sweep(tmp_path, *GRID)
