@@ -5,6 +5,7 @@ import json as json_format
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,7 @@ STATES = ("running", "finished", "pruned", "failed", "interrupted", "killed", "d
 def describe(run: Run) -> Row:
     """What a run folder says of itself; a damaged one is listed as such."""
     row: Row = dict.fromkeys(("model", "dataset", "epoch", "epochs", "step", "monitor", "age"))
-    files = [path.stat() for path in run.folder.rglob("*") if path.is_file()]
-    row |= {"run": str(run.folder), "state": "damaged", "tags": run.tags}
-    # Names of one file, as last.ckpt and the step's own, are counted once.
-    row["size"] = sum({file.st_ino: file.st_size for file in files}.values())
+    row |= {"run": str(run.folder), "state": "damaged", "tags": run.tags, "size": size_of(run.folder)}
     try:
         config, status = run.config, run.status
     except (RunError, ValueError, OSError, KeyError):
@@ -45,6 +43,17 @@ def describe(run: Run) -> Row:
     return row
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files in a folder; names of one file, as last.ckpt and the step's own, are counted once."""
+    sizes: dict[int, int] = {}
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # a run in work renames its unfinished files
+                file = (Path(inside) / name).stat()
+                sizes[file.st_ino] = file.st_size
+    return sum(sizes.values())
+
+
 def last_value(folder: Path, name: str) -> float | None:
     """The newest value that a run logged; as long as it has not ended, that may be newer than its last checkpoint."""
     metrics = folder / "metrics.json"
@@ -54,11 +63,11 @@ def last_value(folder: Path, name: str) -> float | None:
 
 
 def logged(path: Path) -> list[dict[str, str]]:
-    """The values of each row of ``log.csv`` that has any."""
+    """The values of each row of ``log.csv`` that has any; a row that is being written is none yet."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+    whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+    return [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(whole.splitlines())]
 
 
 def conditions(where: str | None) -> dict[str, str]:

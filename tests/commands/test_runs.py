@@ -12,7 +12,7 @@ from PIL import Image
 from genlab.commands.tensorboard import readable
 from genlab.run import Run
 from genlab.runs.comparison import verdict
-from genlab.runs.listing import logged
+from genlab.runs.listing import logged, size_of
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +122,27 @@ def test_only_checkpoints_without_a_further_name_are_removed(folder: Path) -> No
 def test_a_run_in_work_keeps_its_checkpoints(tmp_path: Path) -> None:
     words = (*TRAIN, "model=vae", "dataset=optdigits", "run_dir=outputs/busy", "trainer.max_epochs=100000")
     child = Child(*words, folder=tmp_path, tell_at=9)
-    child.wait_for_step()
     run = Run(tmp_path / "outputs" / "busy")
-    assert run.status["state"] == "running"
-    assert listed(tmp_path, "prune", "keep=[]", "yes=true")["files"] == []
-    child.kill_after(0)
+    try:
+        child.wait_for_step()
+        assert run.status["state"] == "running"
+        assert listed(tmp_path, "prune", "keep=[]", "yes=true")["files"] == []
+    finally:
+        child.kill_after(0)
     killed = listed(tmp_path)[0]
     assert killed["state"] == "killed"
     values = [float(row["val/elbo"]) for row in logged(run.folder / "log.csv") if "val/elbo" in row]
     assert killed["monitor"]["last"] == values[-1]
     assert listed(tmp_path, "prune", "keep=[]", "yes=true")["files"] != []
+
+
+def test_files_that_a_run_in_work_renames_or_has_not_finished_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "last.ckpt").write_bytes(b"12345")
+    (tmp_path / "best.ckpt").hardlink_to(tmp_path / "last.ckpt")
+    (tmp_path / "gone.partial").symlink_to(tmp_path / "nowhere")
+    assert size_of(tmp_path) == 5
+    (tmp_path / "log.csv").write_text("step,loss\n1,2.5\n2,-")
+    assert logged(tmp_path / "log.csv") == [{"step": "1", "loss": "2.5"}]
 
 
 def test_names_in_tensorboard_are_short_and_name_the_model(folder: Path) -> None:
