@@ -54,6 +54,7 @@ def test_a_decoder_that_knows_nothing_pays_log_2_a_pixel() -> None:
 
 
 def test_what_the_encoder_sees_may_differ_from_what_the_decoder_must_give() -> None:
+    torch.manual_seed(0)  # three rectified latents may all be silent
     model = autoencoder(image_shape=(1, 4, 4), latent_dim=3)
     images, seen = torch.rand(2, 5, 1, 4, 4) * 2 - 1
     assert not torch.equal(model.reconstruction_cost(images, seen), model.reconstruction_cost(images))
