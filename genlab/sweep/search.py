@@ -167,12 +167,14 @@ class Search:
             self.study.sampler = new_sampler(self.plan.search, self.space.seed, frozen.number)
             if (trial := self.begin(Trial(self.study, frozen._trial_id))) is not None:
                 yield trial
-        if not self.under_way and self.next_number() is None:
-            say("nothing is left to run" + ("; more trials= adds to those that are there" if self.plan.trials else ""))
+        is_idle = not self.under_way
         while (number := self.next_number()) is not None:
+            is_idle = False
             self.study.sampler = new_sampler(self.plan.search, self.space.seed, number)
             if (trial := self.begin(self.study.ask())) is not None:
                 yield trial
+        if is_idle:
+            say("nothing is left to run" + ("; more trials= adds to those that are there" if self.plan.trials else ""))
 
     def next_number(self) -> int | None:
         """The number of the next new trial; None if there are enough."""
