@@ -1,4 +1,7 @@
-"""The trials of a sweep as forks of its process, so that a start costs nothing; they are real and may be killed."""
+"""The trials of a sweep as forks of its process, so that a start costs nothing; they are real and may be killed.
+
+One at a time (``jobs=1``): a fork made while another thread holds a lock may wait for that lock for ever.
+"""
 
 import os
 import signal

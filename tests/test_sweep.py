@@ -51,7 +51,7 @@ def test_a_sweep_over_numbers_of_components_ends_in_a_table_and_a_picture(tmp_pa
     generator = np.random.default_rng(0)
     centres = np.array([[0, 0], [6, 1], [2, 6]])
     np.save(tmp_path / "rows.npy", centres.repeat(100, 0) + generator.normal(size=(300, 2)))
-    words = ["train", "-m", "model=gmm", "model.covariance=full", "model.num_components=1,3,5", "jobs=2"]
+    words = ["train", "-m", "model=gmm", "model.covariance=full", "model.num_components=1,3,5"]
     words += ["dataset=vector_file", "dataset.path=rows.npy", "dataset.data_shape=[2]", "run_dir=sweep", "threads=1"]
     code, output = genlab(*words, folder=tmp_path)
     assert code == 0, output
