@@ -45,6 +45,39 @@ def unpacked(parameters: Tensor, num_colours: int) -> tuple[Tensor, Tensor, Tens
     return logits, means, log_scales.clamp(min=MIN_LOG_SCALE), coupling
 
 
+def coupled(colours: Tensor, coefficients: Tensor) -> Tensor:
+    """What the colours add to the means of those after them; 0 of a single colour.
+
+    Shapes:
+        colours: ``(N, C, K or 1, ...)``.
+        coefficients: ``(N, C, K, ...)``, without elements if C is 1.
+        result: ``(N, C, K or 1, ...)``.
+    """
+    if colours.shape[1] == 1:
+        return torch.zeros_like(colours)
+    red, green, _ = colours.unbind(1)
+    of_green = coefficients[:, 0] * red
+    of_blue = coefficients[:, 1] * red + coefficients[:, 2] * green
+    return torch.stack([torch.zeros_like(of_green), of_green, of_blue], dim=1)
+
+
+def counted_from(origins: Tensor, parameters: Tensor) -> Tensor:
+    """The parameters of pixels, given those of their differences from the origins of the components.
+
+    Not of the paper: what is alike all around needs no more than a difference of 0, as a lossless codec has it.
+
+    Shapes:
+        origins: ``(N, C, K, ...)`` in [-1, 1].
+        parameters: ``(N, P, ...)`` -> the same, in float32 at least.
+    """
+    num_colours, num_components = origins.shape[1:3]
+    _, _, _, coefficients = unpacked(parameters, num_colours)
+    logits, others = parameters.split([num_components, parameters.shape[1] - num_components], dim=1)
+    means, *further = others.unflatten(1, (num_colours, -1, num_components)).unbind(2)
+    means = means + origins - coupled(origins, coefficients)
+    return torch.cat([logits.to(means.dtype), torch.stack([means, *further], dim=2).flatten(1, 3)], dim=1)
+
+
 def discretized_logistic_mixture(images: Tensor, parameters: Tensor, levels: int = 256) -> Tensor:
     """-log p(x), as the authors' code has it: positive, and summed over all pixels and colours.
 
@@ -62,11 +95,7 @@ def discretized_logistic_mixture(images: Tensor, parameters: Tensor, levels: int
     """
     logits, means, log_scales, coefficients = unpacked(parameters, images.shape[1])
     targets = images.to(means.dtype)[:, :, None]
-    if images.shape[1] == 3:
-        red, green, _ = targets.unbind(1)
-        of_green = coefficients[:, 0] * red
-        of_blue = coefficients[:, 1] * red + coefficients[:, 2] * green
-        means = means + torch.stack([torch.zeros_like(of_green), of_green, of_blue], dim=1)
+    means = means + coupled(targets, coefficients)
     of_colours = discretized_logistic_log_likelihood(means, log_scales, targets, levels)
     of_pixels = (of_colours.sum(1) + functional.log_softmax(logits, dim=1)).logsumexp(1)
     return -of_pixels.flatten(1).sum(1)

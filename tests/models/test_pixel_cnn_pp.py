@@ -20,18 +20,20 @@ from pixels import (
 from genlab.config import compose
 from genlab.datasets.batches import LabelledImages
 from genlab.losses.categorical import images_of
-from genlab.losses.mixture import discretized_logistic_mixture
+from genlab.losses.mixture import discretized_logistic_mixture, num_parameters
 from genlab.models.capabilities import TakesLabels
 from genlab.models.pixel_cnn_pp import PixelCNNPP
 from genlab.training import build_model
 
+LEVEL = 2 / 255
 LABELS = torch.tensor([2, 0, 1])
 
 
 def small(image_shape: tuple[int, int, int], num_levels: int = 5, num_classes: int = 0, **changes: Any) -> Any:
     """With scales and biases of random images, since those of the start say the same of all pixels."""
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"width": 6, "num_blocks": 1, "num_components": 3, "dropout": 0.5} | changes
+    sizes: dict[str, Any] = {"width": 6, "num_blocks": 1, "num_components": 3, "means_from": "zero", "dropout": 0.5}
+    sizes |= changes
     binarization: Any = "threshold" if num_levels == 2 else "none"
     optimizer = partial(torch.optim.Adam, lr=1e-3)
     model = PixelCNNPP(image_shape, num_levels, binarization, num_classes, optimizer=optimizer, **sizes)
@@ -50,7 +52,8 @@ def test_parameters_of_the_published_networks(experiment: str, expected: int) ->
 
 @pytest.mark.parametrize("image_shape", [(1, 5, 4), (3, 3, 4)])
 def test_nothing_later_is_seen(image_shape: tuple[int, int, int]) -> None:
-    assert_nothing_later_is_seen(small(image_shape))
+    for means_from in ("zero", "neighbours"):
+        assert_nothing_later_is_seen(small(image_shape, means_from=means_from))
 
 
 @pytest.mark.parametrize(
@@ -59,16 +62,43 @@ def test_nothing_later_is_seen(image_shape: tuple[int, int, int]) -> None:
 def test_drawing_each_position_once_is_drawing_with_the_whole_network(
     image_shape: tuple[int, int, int], num_levels: int, num_classes: int
 ) -> None:
-    model = small(image_shape, num_levels, num_classes)
-    for model.temperature in (1.0, 0.6):
-        assert_cached_equals_naive(model, LABELS if num_classes else None)
+    for means_from in ("zero", "neighbours"):
+        model = small(image_shape, num_levels, num_classes, means_from=means_from)
+        for model.temperature in (1.0, 0.6):
+            assert_cached_equals_naive(model, LABELS if num_classes else None)
 
 
 @pytest.mark.parametrize(
     ("image_shape", "num_levels", "num_classes"), [((1, 2, 3), 4, 0), ((3, 1, 2), 4, 0), ((1, 3, 2), 3, 3)]
 )
 def test_all_images_have_probability_1(image_shape: tuple[int, int, int], num_levels: int, num_classes: int) -> None:
-    assert_all_images_have_probability_1(small(image_shape, num_levels, num_classes), LABELS if num_classes else None)
+    for means_from in ("zero", "neighbours"):
+        model = small(image_shape, num_levels, num_classes, means_from=means_from)
+        assert_all_images_have_probability_1(model, LABELS if num_classes else None)
+
+
+@pytest.mark.parametrize("num_colours", [1, 3])
+@torch.no_grad()
+def test_means_of_two_thirds_are_differences_from_the_neighbours(num_colours: int) -> None:
+    """A component that says "no difference" makes what is as the neighbour likely, whatever couples the colours."""
+    model = small((num_colours, 3, 3), 256, means_from="neighbours")
+    parameters = torch.randn(2, num_parameters(3, num_colours))
+    left, above = torch.rand(2, 2, num_colours) - 0.5
+    others = parameters[:, 3:].view(2, num_colours, -1, 3)
+    others[:, :, 0] = 0
+    others[:, :, 1] = -6  # scales are small
+    for component, neighbour in enumerate([left, above]):
+        logits = torch.full((2, 3), -50.0)
+        logits[:, component] = 0
+        parameters[:, :3] = logits
+        moved = model.of_pixels(parameters, left, above)
+        drawn = model.draw_pixel(moved, torch.full((2, 1 + num_colours), 0.5), slice(0, num_colours))
+        torch.testing.assert_close(drawn, neighbour, atol=2 * LEVEL, rtol=0)
+
+
+def test_thirds_need_three_components() -> None:
+    with pytest.raises(ValueError, match="num_components=2: means_from=neighbours needs 3 at least"):
+        small((1, 3, 3), num_components=2, means_from="neighbours")
 
 
 @torch.no_grad()
@@ -119,7 +149,7 @@ def test_only_a_model_with_classes_takes_labels_and_each_class_has_images_of_its
 
 def test_the_first_images_give_every_parameter_of_the_mixture_mean_0_and_deviation_1() -> None:
     torch.manual_seed(0)
-    model = PixelCNNPP((3, 8, 8), 256, "none", 0, 6, 1, 3, 0.0, torch.optim.Adam)
+    model = PixelCNNPP((3, 8, 8), 256, "none", 0, 6, 1, 3, "zero", 0.0, torch.optim.Adam)
     images = some_images(model, 16)
     assert not model.has_begun
     model.begin(images, torch.zeros(16))
