@@ -23,6 +23,8 @@ REFINE_LR = 0.05
 MASK_LATENTS = 16
 MASK_SIZE, MASK_SIGMA = 5, 0.7
 """Of the blur of a mask, in pixels; sigma is that of Brock et al.'s code."""
+SHOWN_FROM = 0.15
+"""A pixel is the generated one entirely if it changes by this part, or more, of what the one that changes most does."""
 
 
 class IcGAN(FromAttributes, GenerativeModel):
@@ -48,8 +50,8 @@ class IcGAN(FromAttributes, GenerativeModel):
         - A wrong y may be the right one with one attribute flipped: against those of another image, which mostly differ
           in hair or skin, a discriminator need not look for a smile.
         - Editing by mask is near Brock et al., "Neural Photo Editing with Introspective Adversarial Networks", 2017,
-          arXiv:1609.07093, section 2, whose mask is the change of the one image: elsewhere the photo stays, with all
-          that the generator cannot reconstruct.
+          arXiv:1609.07093, section 2, whose mask is the change of the one image, which is a part of ours: elsewhere the
+          photo stays, with all that the generator cannot reconstruct.
         - The encoder of latents sees a newly generated image at each step, not one of a set made before.
     """
 
@@ -178,7 +180,7 @@ class IcGAN(FromAttributes, GenerativeModel):
             return after
         if self.edit_by == "residual":
             return (images + after - before).clamp(-1, 1)
-        return torch.lerp(images, after, self.mask(seen, wanted))
+        return torch.lerp(images, after, self.mask(seen, wanted) * shown(before, after))
 
     def mask(self, seen: Tensor, wanted: Tensor) -> Tensor:
         """Where these attributes are seen, ``(N, 1, H, W)`` in [0, 1].
@@ -206,6 +208,13 @@ class IcGAN(FromAttributes, GenerativeModel):
                 mse_loss(generated, images, reduction="sum").backward()
                 optimizer.step()
         return noise.detach()
+
+
+def shown(before: Tensor, after: Tensor) -> Tensor:
+    """How much of each pixel of an edited image is to be seen, by how much it changes, ``(N, 1, H, W)`` in [0, 1]."""
+    change = (after - before).abs().mean(1, keepdim=True)
+    whole = SHOWN_FROM * change.amax((2, 3), keepdim=True)
+    return (change / whole.clamp(min=torch.finfo(change.dtype).tiny)).clamp(max=1)
 
 
 class Generator(nn.Sequential):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genlab.datasets.batches import ImagesWithAttributes
 from genlab.loaded_run import load_model
 from genlab.models.capabilities import Edits, Reconstructs
-from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN
+from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN, shown
 
 NAMES = ["glasses", "smile", "hat"]
 NARROW = ["model.width=4", "model.latent_dim=8", "model.gan_epochs=1"]
@@ -164,10 +164,17 @@ def test_other_edits_lie_between_the_photo_and_what_is_generated() -> None:
     seen = direct.attributes(images)
     before, after = direct.edit(images, seen), direct.edit(images, 1 - seen)
     torch.testing.assert_close(residual.edit(images, 1 - seen), (images + after - before).clamp(-1, 1))
-    mask = masked.mask(seen, 1 - seen)
+    mask = masked.mask(seen, 1 - seen) * shown(before, after)
     torch.testing.assert_close(masked.edit(images, 1 - seen), images + mask * (after - images))
     assert mask.shape == (8, 1, 16, 16)
     assert 0 <= mask.min() < mask.max() < 1 + 1e-5
+
+
+def test_what_hardly_changes_is_hardly_shown() -> None:
+    before = torch.zeros(2, 3, 2, 2)
+    after = before.clone()
+    after[0] = torch.tensor([[2.0, 0.5], [0.15, 0.0]])  # of the most: all, a quarter, half of what is shown entirely
+    torch.testing.assert_close(shown(before, after)[:, 0], torch.tensor([[[1.0, 1.0], [0.5, 0.0]], [[0.0, 0], [0, 0]]]))
 
 
 @torch.no_grad()
