@@ -17,21 +17,21 @@ from genlab.models.from_latents import FromLatents, one_hot, uniform
 from genlab.randomness import row_by_row
 
 
-def generator(latent_dim: int, image_shape: tuple[int, int, int]) -> nn.Sequential:
+def generator(latent_dim: int, width: int, image_shape: tuple[int, int, int]) -> nn.Sequential:
     """Table 1: ``(N, latent_dim)`` -> ``(N, C, H, W)`` in (-1, 1)."""
     side = image_shape[1] // 4
     return nn.Sequential(
-        nn.Linear(latent_dim, 1024),
-        nn.BatchNorm1d(1024),
+        nn.Linear(latent_dim, 16 * width),
+        nn.BatchNorm1d(16 * width),
         nn.ReLU(),
-        nn.Linear(1024, 128 * side * side),
-        nn.BatchNorm1d(128 * side * side),
+        nn.Linear(16 * width, 2 * width * side * side),
+        nn.BatchNorm1d(2 * width * side * side),
         nn.ReLU(),
-        nn.Unflatten(1, (128, side, side)),
-        nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1),
-        nn.BatchNorm2d(64),
+        nn.Unflatten(1, (2 * width, side, side)),
+        nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
-        nn.ConvTranspose2d(64, image_shape[0], 4, stride=2, padding=1),
+        nn.ConvTranspose2d(width, image_shape[0], 4, stride=2, padding=1),
         nn.Tanh(),
     )
 
@@ -44,26 +44,26 @@ class Discriminator(nn.Module):
     Shapes: ``(N, C, H, W)`` in [-1, 1] -> logits ``(N,)`` and the parameters of Q ``(N, num_outputs)``.
     """
 
-    def __init__(self, num_outputs: int, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, num_outputs: int, width: int, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         side = image_shape[1] // 4
         self.shared = nn.Sequential(
-            nn.Conv2d(image_shape[0], 64, 4, stride=2, padding=1),
+            nn.Conv2d(image_shape[0], width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(64, 128, 4, stride=2, padding=1),
-            nn.BatchNorm2d(128, track_running_stats=False),
+            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1),
+            nn.BatchNorm2d(2 * width, track_running_stats=False),
             nn.LeakyReLU(0.1),
             nn.Flatten(),
-            nn.Linear(128 * side * side, 1024),
-            nn.BatchNorm1d(1024, track_running_stats=False),
+            nn.Linear(2 * width * side * side, 16 * width),
+            nn.BatchNorm1d(16 * width, track_running_stats=False),
             nn.LeakyReLU(0.1),
         )
-        self.real_or_fake = nn.Sequential(nn.Linear(1024, 1), nn.Flatten(0))
+        self.real_or_fake = nn.Sequential(nn.Linear(16 * width, 1), nn.Flatten(0))
         self.code = nn.Sequential(
-            nn.Linear(1024, 128),
-            nn.BatchNorm1d(128, track_running_stats=False),
+            nn.Linear(16 * width, 2 * width),
+            nn.BatchNorm1d(2 * width, track_running_stats=False),
             nn.LeakyReLU(0.1),
-            nn.Linear(128, num_outputs),
+            nn.Linear(2 * width, num_outputs),
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,6 +76,7 @@ class InfoGAN(FromLatents, GenerativeModel):
 
     Args:
         image_shape: ``(C, H, W)``, square, the side a multiple of 4 (paper: 1x28x28).
+        width: channels of the largest map (paper: 64); the smaller has twice, the hidden layers 16 times as many.
         noise_dim: length of the noise that is not read (paper: 62).
         num_codes: values of the categorical code (paper: 10).
         num_continuous: continuous codes, uniform in (-1, 1) (paper: 2).
@@ -96,6 +97,7 @@ class InfoGAN(FromLatents, GenerativeModel):
     def __init__(
         self,
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        width: PositiveInt,
         noise_dim: PositiveInt,
         num_codes: PositiveInt,
         num_continuous: NonNegativeInt,
@@ -115,8 +117,8 @@ class InfoGAN(FromLatents, GenerativeModel):
         self.continuous_weight = continuous_weight
         self.generator_lr = generator_lr
         self.optimizer = optimizer
-        self.generator = generator(self.latent_dim, image_shape)
-        self.discriminator = Discriminator(num_codes + 2 * num_continuous, image_shape)
+        self.generator = generator(self.latent_dim, width, image_shape)
+        self.discriminator = Discriminator(num_codes + 2 * num_continuous, width, image_shape)
         self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:

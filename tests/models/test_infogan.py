@@ -13,7 +13,7 @@ from genlab.models.infogan import InfoGAN
 
 def tiny() -> InfoGAN:
     torch.manual_seed(0)
-    return InfoGAN((1, 8, 8), 3, 4, 2, 1.0, 0.1, 1e-3, sgd)
+    return InfoGAN((1, 8, 8), 8, 3, 4, 2, 1.0, 0.1, 1e-3, sgd)
 
 
 def batch() -> LabelledImages:
@@ -21,7 +21,7 @@ def batch() -> LabelledImages:
 
 
 def test_the_layers_of_table_1() -> None:
-    model = InfoGAN((1, 28, 28), 62, 10, 2, 1.0, 0.1, 1e-3, sgd)
+    model = InfoGAN((1, 28, 28), 64, 62, 10, 2, 1.0, 0.1, 1e-3, sgd)
     assert model.latent_dim == 74
     linear = [layer for layer in model.generator if isinstance(layer, nn.Linear)]
     assert [(layer.in_features, layer.out_features) for layer in linear] == [(74, 1024), (1024, 128 * 49)]
@@ -61,4 +61,4 @@ def test_both_networks_descend_the_loss_of_codes_and_the_generator_at_its_own_ra
 
 def test_a_side_that_is_no_multiple_of_four_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a square whose side is a multiple of 4"):
-        InfoGAN((1, 30, 30), 3, 4, 2, 1.0, 0.1, 1e-3, sgd)
+        InfoGAN((1, 30, 30), 8, 3, 4, 2, 1.0, 0.1, 1e-3, sgd)
