@@ -133,6 +133,8 @@ class SampleGrid(pl.Callback):
         elif isinstance(model, Samples):
             samples = model.sample(self.num_samples, None, torch.Generator().manual_seed(0))
             if samples.ndim == 4:
+                if torch.equal(samples, samples[:1].expand_as(samples)):  # the one picture that the model is of
+                    samples = samples[:1]
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
         if isinstance(model, Translates):
             batch = next(iter(dataset_of(trainer).val_dataloader()), None)

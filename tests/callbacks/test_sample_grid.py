@@ -151,3 +151,12 @@ def test_a_run_shows_its_samples_or_else_its_reconstructions(
     with Image.open(run.folder / "samples" / f"epoch-0001{kinds[-1]}.png") as picture:
         tiles = {"denoising_autoencoder": 3}.get(model, 4)  # of at most 4 samples, as whole pairs or triples
         assert picture.width == tiles * (56 + 2) + 2
+
+
+def test_of_a_model_of_a_single_picture_it_is_shown_once(tmp_path: Path) -> None:
+    config = short_config("mdan", "trainer.max_epochs=1", "dataset.data_shape=[3,64,64]", "model.picture_size=[64,80]")
+    run = Run.create(tmp_path / "run")
+    save(config, run.folder / "config.yaml")
+    fit(run, config, *prepare(config))
+    with Image.open(run.folder / "samples" / "epoch-0001.png") as picture:
+        assert picture.size == (80, 64)
