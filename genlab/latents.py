@@ -1,4 +1,4 @@
-"""What a command may do with the latents of any model that has a prior: truncate them, give its own, and join two."""
+"""What may be done with latents: truncate those of any model with a prior, give one's own, join two, and search."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,3 +104,21 @@ def spherical(start: Tensor, end: Tensor, num_steps: int) -> Tensor:
     share = torch.linspace(0, 1, num_steps, device=start.device, dtype=start.dtype)[:, None]
     way = (((1 - share) * angle).sin() * start[:, None] + (share * angle).sin() * end[:, None]) / angle.sin()
     return torch.where(angle.sin() > 1e-3, way, linear(start, end, num_steps))
+
+
+def searched(start: Tensor, errors: Callable[[Tensor], Tensor], steps: int, lr: float) -> Tensor:
+    """Latents after ``steps`` steps of Adam down their errors; none has to do with another of its batch.
+
+    The sum of the errors is minimized, and Adam scales each number by itself. No weight gets a gradient.
+
+    Shapes:
+        start, result: ``(N, latent_dim)``.
+        errors: ``(N, latent_dim)`` -> ``(N,)``, of models in evaluation mode.
+    """
+    latent = start.detach().clone().requires_grad_()
+    adam = torch.optim.Adam([latent], lr=lr)
+    with torch.enable_grad():
+        for _ in range(steps):
+            (latent.grad,) = torch.autograd.grad(errors(latent).sum(), latent)
+            adam.step()
+    return latent.detach()

@@ -45,7 +45,7 @@ def main() -> None:
     assert masks is not None
     restored = projected(train.flatten(1), test.flatten(1), options.components).view_as(test)
     print(f"{options.components} components of {len(train)} slices, {len(test)} test slices")
-    for side, edge_weight in ((1, 0.0), (5, 30.0)):
+    for side, edge_weight in ((1, 0.0), (5, 10.0)):
         maps = residual_map(test, restored, side, edge_weight)
         areas = {
             "image_auroc": auroc(maps.flatten(1).mean(1), labels),

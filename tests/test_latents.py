@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.config import config_dir
 from genlab.errors import UsageError
-from genlab.latents import latents_by, linear, priors_of, spherical, truncated
+from genlab.latents import latents_by, linear, priors_of, searched, spherical, truncated
 from genlab.models.capabilities import HasPrior, Samples
 from genlab.training import build_model
 
@@ -162,3 +162,15 @@ def test_between_parallel_latents_a_great_circle_is_the_straight_way(times: floa
 def test_a_straight_way_goes_in_equal_steps() -> None:
     way = linear(torch.zeros(1, 2), torch.tensor([[4.0, 8.0]]), 5)
     assert way[0].tolist() == [[0, 0], [1, 2], [2, 4], [3, 6], [4, 8]]
+
+
+def test_a_search_goes_down_the_errors_of_each_latent_alone() -> None:
+    start, goal = torch.zeros(3, 2), torch.tensor([[1.0, -2.0], [0.5, 0.0], [0.0, 3.0]])
+
+    def search(rows: Tensor, steps: int) -> Tensor:
+        return searched(rows, lambda latent: (latent - goal[: len(latent)]).square().sum(1), steps, 0.1)
+
+    assert torch.equal(search(start, 0), start)
+    torch.testing.assert_close(search(start, 1), 0.1 * goal.sign())  # Adam's first step has the size of its rate
+    torch.testing.assert_close(search(start, 400), goal, atol=1e-2, rtol=0)
+    torch.testing.assert_close(search(start[:1], 20), search(start, 20)[:1])

@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from genlab.datasets.batches import LabelledImages
+from genlab.latents import searched
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.residual import check_side, residual_map
 from genlab.models.base import GenerativeModel, OptimizerFactory
@@ -115,21 +116,19 @@ class AnoGAN(FromLatents, GenerativeModel):
     def search(self, images: Tensor) -> Tensor:
         """The latents whose images are most like these: ``(N, C, H, W)`` -> ``(N, latent_dim)``.
 
-        The sum over the images is minimized, and Adam scales each number by itself, so the searches of a batch have
-        nothing to do with each other. The model has to be in evaluation mode.
+        The searches of a batch have nothing to do with each other. The model has to be in evaluation mode.
         """
         starts = self.draw_latent(self.num_starts, torch.Generator().manual_seed(START_SEED))
         with torch.no_grad():
             drawn = self.generator(starts)
             nearest = torch.stack([(drawn - image).abs().flatten(1).sum(1).argmin() for image in images])
-        latent = starts[nearest].requires_grad_()
-        adam = torch.optim.Adam([latent], lr=self.search_lr)
-        with torch.enable_grad(), self.constant(self.generator, self.discriminator):
-            for _ in range(self.search_steps):
-                adam.zero_grad()
-                self.distance(images, self.generator(latent)).sum().backward()
-                adam.step()
-        return latent.detach()
+        with self.constant(self.generator, self.discriminator):
+            return searched(
+                starts[nearest],
+                lambda latent: self.distance(images, self.generator(latent)),
+                self.search_steps,
+                self.search_lr,
+            )
 
     def restore(self, images: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the normal images most like them, G of the latents found."""

@@ -9,16 +9,19 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, interpolate, mse_loss, pad, relu
 
 from genlab.datasets.batches import LabelledImages
+from genlab.latents import searched
 from genlab.losses.adversarial import gradient_penalty, wasserstein_critic_loss, wasserstein_generator_loss
 from genlab.losses.residual import check_side, residual_map
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_latents import FromLatents
 from genlab.networks.dcgan import num_doublings
+
+REFINE_LR = 0.03
 
 Norm = Callable[[int], nn.Module]
 """Makes the normalization of so many channels."""
@@ -159,6 +162,8 @@ class FAnoGAN(FromLatents, GenerativeModel):
         feature_weight: kappa, of the features in the encoder's loss and in the anomaly score (paper: 1).
         map_side: side of the square of pixels over which the anomaly map is averaged, odd (paper: 1).
         edge_weight: how much less a difference counts in that map where the restored image has edges (paper: 0).
+        refine_steps: of gradient descent on the encoder's latent before an image is restored, as in AnoGAN's search
+            (paper: none, for speed).
         gan_epochs: epochs that train generator and critic; all further ones train the encoder (paper: 7 epochs, then
             50,000 batches).
         optimizer: of generator and critic, each (paper: Adam, lr 1e-4, betas 0 and 0.9).
@@ -166,6 +171,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
 
     Differs from the paper:
         - While the encoder is trained, the generator's batch norm uses its running averages, as it does afterwards.
+        - The latent of the encoder may be refined.
         - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
           edges as much as a lesion does.
     """
@@ -183,6 +189,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         feature_weight: NonNegativeFloat,
         map_side: PositiveInt,
         edge_weight: NonNegativeFloat,
+        refine_steps: NonNegativeInt,
         gan_epochs: PositiveInt,
         optimizer: OptimizerFactory,
         encoder_optimizer: OptimizerFactory,
@@ -192,6 +199,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         self.latent_dim = latent_dim
         self.map_side = map_side
         self.edge_weight = edge_weight
+        self.refine_steps = refine_steps
         self.penalty_weight = penalty_weight
         self.critic_steps = critic_steps
         self.feature_weight = feature_weight
@@ -245,7 +253,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         *_, encoder_optimizer = self.optimizers()
         self.generator.eval()
         with self.constant(self.generator, self.critic):
-            restored = self.restore(images)
+            restored = self.generator(self.encoder(images))
             residual = mse_loss(restored, images)
             features = mse_loss(self.critic.features(restored), self.critic.features(images))
             self.descend(encoder_optimizer, residual + self.feature_weight * features, "encoder")
@@ -255,17 +263,22 @@ class FAnoGAN(FromLatents, GenerativeModel):
         """``val/wasserstein_distance`` far below that of training: the critic knows its images by heart."""
         fake = self.generator(self.draw(self.prior, len(batch.images), self.latent_dim))
         distance = -wasserstein_critic_loss(self.critic(batch.images), self.critic(fake))
-        residual = mse_loss(self.restore(batch.images), batch.images)
+        residual = mse_loss(self.generator(self.encoder(batch.images)), batch.images)
         values = {"val/wasserstein_distance": distance, "val/residual": residual}
         self.log_dict(values, batch_size=len(batch.images), sync_dist=True)
 
     def encode(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """``(N, C, H, W)`` -> the latents of the normal images nearest to them, ``(N, latent_dim)``."""
-        return self.encoder(images)
+
+        def errors(latent: Tensor) -> Tensor:
+            return (self.generator(latent) - images).square().flatten(1).sum(1)
+
+        with self.constant(self.generator):
+            return searched(self.encoder(images), errors, self.refine_steps, REFINE_LR)
 
     def restore(self, images: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> the normal images nearest to them."""
-        return self.generator(self.encoder(images))
+        return self.generator(self.encode(images))
 
     def anomaly_score(self, images: Tensor, restored: Tensor | None = None) -> Tensor:
         """``(N, C, H, W)`` -> ``(N,)``: mean squared error of pixels and kappa times that of features."""

@@ -14,6 +14,7 @@ from torch.nn.functional import mse_loss
 from torchvision.transforms.functional import gaussian_blur
 
 from genlab.datasets.batches import ImagesWithAttributes
+from genlab.latents import searched
 from genlab.losses.adversarial import cross_entropy, nonsaturating_generator_loss
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.models.from_attributes import FromAttributes, coded
@@ -199,15 +200,13 @@ class IcGAN(FromAttributes, GenerativeModel):
 
     def refined(self, noise: Tensor, attributes: Tensor, images: Tensor) -> Tensor:
         """z after ``refine_steps`` of Adam on the squared error of its image, each image for itself."""
-        noise = noise.detach().clone().requires_grad_()
-        optimizer = torch.optim.Adam([noise], lr=REFINE_LR)
-        with self.constant(self.generator), torch.enable_grad():
-            for _ in range(self.refine_steps):
-                optimizer.zero_grad()
-                generated = self.decode(torch.cat([noise, coded(attributes)], 1))
-                mse_loss(generated, images, reduction="sum").backward()
-                optimizer.step()
-        return noise.detach()
+
+        def errors(noise: Tensor) -> Tensor:
+            generated = self.decode(torch.cat([noise, coded(attributes)], 1))
+            return (generated - images).square().flatten(1).sum(1)
+
+        with self.constant(self.generator):
+            return searched(noise, errors, self.refine_steps, REFINE_LR)
 
 
 def shown(before: Tensor, after: Tensor) -> Tensor:

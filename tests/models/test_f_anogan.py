@@ -22,9 +22,9 @@ def sgd(weights: Any) -> torch.optim.Optimizer:
     return torch.optim.SGD(weights, lr=0.01)
 
 
-def tiny(critic_steps: int = 1, feature_weight: float = 1.0) -> FAnoGAN:
+def tiny(critic_steps: int = 1, feature_weight: float = 1.0, refine_steps: int = 0) -> FAnoGAN:
     torch.manual_seed(0)
-    return FAnoGAN((1, 8, 8), 6, 3, 10.0, critic_steps, feature_weight, 1, 0.0, 2, sgd, sgd)
+    return FAnoGAN((1, 8, 8), 6, 3, 10.0, critic_steps, feature_weight, 1, 0.0, refine_steps, 2, sgd, sgd)
 
 
 def batch() -> LabelledImages:
@@ -203,3 +203,14 @@ def test_score_and_map_depend_on_their_own_image_alone() -> None:
 def test_an_even_side_of_the_map_is_refused() -> None:
     with pytest.raises(UsageError, match="map_side=4: expected an odd number of pixels, at most 64"):
         check(compose("train", ["model=f_anogan", "model.map_side=4"]))
+
+
+@torch.no_grad()
+def test_a_refined_latent_gives_an_image_nearer_to_the_given_one() -> None:
+    plain, refined = tiny().eval(), tiny(refine_steps=20).eval()
+    images = batch().images
+    assert torch.equal(plain.encode(images), plain.encoder(images))
+    before, after = ((model.restore(images) - images).square().flatten(1).mean(1) for model in (plain, refined))
+    assert (after < before).all()
+    torch.testing.assert_close(refined.encode(images[1:2]), refined.encode(images)[1:2])
+    assert all(weight.grad is None for weight in refined.parameters())
