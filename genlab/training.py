@@ -271,6 +271,12 @@ def conclude(run: Run, config: dict[str, Any], board: Board, metrics: dict[str, 
     report(run, config, metrics, picture)
 
 
+def doubled(trainer: dict[str, Any]) -> str:
+    """The budget of a run, twice as large, as words."""
+    epochs = f"trainer.max_epochs={max(2 * trainer['max_epochs'], 1)}"
+    return epochs if trainer["max_steps"] == -1 else f"{epochs} trainer.max_steps={2 * trainer['max_steps']}"
+
+
 def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None) -> None:
     """Writes the final values and prints them, the picture of samples and the commands to type next."""
     write_json(run.folder / "metrics.json", metrics)
@@ -285,7 +291,7 @@ def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture:
     if picture is not None:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
     for what, command in (
-        ("go on", f"genlab resume {folder} trainer.max_epochs={max(2 * config['trainer']['max_epochs'], 1)}"),
+        ("go on", f"genlab resume {folder} {doubled(config['trainer'])}"),
         use_of(config, folder),
         ("evaluate", f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from genlab.applied.inputs import Inputs, missing_at, read
-from genlab.applied.results import Applied, check_folder
+from genlab.applied.results import Applied, folder_for
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import UsageError
 from genlab.metrics.evaluation import progress
@@ -58,17 +58,23 @@ class Request(Settings):
 
 
 def apply(
-    kind: str, model: Any, data_shape: tuple[int, ...], given: Inputs, folder: Path, settings: Settings
+    kind: str,
+    model: Any,
+    data_shape: tuple[int, ...],
+    given: Inputs,
+    output: str | None,
+    usual: Path,
+    settings: Settings,
 ) -> Applied:
     """Does what is asked with all images at once.
 
     Raises:
         UsageError: the model cannot do it with these settings.
-        RunError: the folder holds something else.
+        RunError: of ``folder_for``.
         DataError: no image, or a mask, can be used.
     """
     check_request(kind, model, data_shape, settings)
-    check_folder(folder)
+    folder = folder_for(output, usual)
     images, places, left_out = read(given, data_shape)
     files = [given.names[place] for place in places]
     mask, where = settings.mask, model.device

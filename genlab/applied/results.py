@@ -6,12 +6,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from genlab.applied.inputs import STDIN, Inputs
-from genlab.applied.photographs import SUFFIXES, Head, whole, written_suffix
+from genlab.applied.photographs import OPAQUE, SUFFIXES, Head, whole, written_suffix
 from genlab.applied.sheets import Sheet
 from genlab.errors import RunError, UsageError
 
 KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
-"""By one of these an earlier output is known, which may be replaced."""
+"""By one of these an earlier output is known, which is replaced in the run folder."""
 
 BESIDE = "beside"
 
@@ -84,7 +84,7 @@ def places_of(
         UsageError: more images are given than ``output`` is for, or a sheet has no folder to go to.
         RunError: something is there already.
     """
-    path = Path(output or usual).expanduser()
+    path = usual if output is None else Path(output).expanduser()
     is_file = path.suffix.lower() in SUFFIXES and not path.is_dir() and output is not None
     if (output == "-" or is_file) and len(inputs.names) > 1:
         raise UsageError(f"output={output} is one image, but {len(inputs.names)} are given: name a folder")
@@ -93,6 +93,8 @@ def places_of(
     if output == "-":
         return Places(None, dict.fromkeys(heads))
     if is_file or output == BESIDE:
+        if is_file and path.suffix.lower() in OPAQUE and any(head.has_alpha for head in heads.values()):
+            raise UsageError(f"output={output}: {path.suffix} holds no transparency, which the image has: name a .png")
         if is_file:
             files = dict.fromkeys(heads, path)
         elif inputs.names == [STDIN]:
@@ -105,7 +107,7 @@ def places_of(
             }
         refuse(set(files.values()))
         return Places(None, {**files})
-    check_folder(path)
+    folder_for(output, usual)
     page = path / f"{kind}.{sheet}" if sheet else None
     taken = {f"{kind}.csv", page.name if page else ""}
     files = {item: path / name for item, name in result_names(inputs.names, heads, taken).items()}
@@ -113,16 +115,19 @@ def places_of(
     return Places(path, {**files}, page)
 
 
-def check_folder(folder: Path) -> None:
-    """Only an earlier output may be replaced.
+def folder_for(output: str | None, usual: Path) -> Path:
+    """A new folder, or the usual one in the run folder, of which an earlier output is replaced.
 
     Raises:
-        RunError: it is something else.
+        RunError: there is something else, which may be an earlier output that its owner has worked on since.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).is_file() for name in KNOWN_BY):
-        raise RunError(f"output={folder} holds other files, and nothing of yours is overwritten: name a new folder")
+    folder = usual if output is None else Path(output).expanduser()
     if folder.is_file():
         raise RunError(f"output={folder} is a file: name a folder")
+    is_ours = output is None and any((folder / name).is_file() for name in KNOWN_BY)
+    if folder.is_dir() and any(folder.iterdir()) and not is_ours:
+        raise RunError(f"output={folder} is not empty, and nothing of yours is overwritten: name a new folder")
+    return folder
 
 
 def refuse(files: set[Any]) -> None:

@@ -85,9 +85,9 @@ def main(
         seed: of completions and of ``projection``.
         steps, num_starts, lr: of ``projection``, see ``genlab.projection``.
         precision: of translations: ``bf16-mixed`` takes half the time on CPUs and GPUs that compute in it.
-        output: the folder; None is ``applied/<kind>-<checkpoint>-<name of the input>`` in the run folder. Of
-            translations and blends also a file, or ``-``, PNG to standard output; of translations, ``beside`` puts
-            ``NAME-<direction>`` beside each image.
+        output: a new or empty folder; None is ``applied/<kind>-<checkpoint>-<name of the input>`` in the run folder,
+            where an earlier output is replaced. Of translations and blends also a file, or ``-``, PNG to standard
+            output; of translations, ``beside`` puts ``NAME-<direction>`` beside each image.
         json: prints ``{"folder", "kind", "files", "values", "left_out", …}``; each of the values is ``{"file"}`` with
             its ``score``, ``change``, share ``filled``, ``error``, or ``output``, ``width`` and ``height``.
 
@@ -134,7 +134,7 @@ def main(
                     settings = Settings(
                         attributes, mask, num_samples, temperature, steps, num_starts, lr, seed, batch_size
                     )
-                    applied = apply(kind, model, shape, images, Path(output or usual).expanduser(), settings)
+                    applied = apply(kind, model, shape, images, output, usual, settings)
     if output != "-":
         report(applied, loaded, kind, json)
     if applied.left_out:
@@ -147,9 +147,9 @@ def usual_kind(model: Any, attributes: list[str] | None, mask: str | None) -> Ki
 
     if attributes:
         return "edits"
-    if mask and not isinstance(model, Blends):
-        return "completions"
     able = abilities(model)
+    if mask and not isinstance(model, Blends) and not able["translations"]:
+        return "completions"
     return next((kind for kind in ("translations", "blends", "completions", "anomalies") if able[kind]), "projection")
 
 
@@ -202,6 +202,8 @@ def check_options(model: Any, kind: Kind, given: dict[str, Any]) -> None:
             verb = "go" if option == "attributes" else "goes"
             fitting = " or ".join(f"kind={other}" for other in GOES_WITH[option])
             words = f"[{','.join(value)}]" if isinstance(value, list) else shown(value)
+            if option == "mask":
+                raise UsageError(f"mask={words}: {mask_use(model)}")
             raise UsageError(f"{option}={words} {verb} with {fitting}, not kind={kind}")
     if kind == "blends":
         lacking = [option for option in ("source", "destination", "mask") if given[option] is None]
@@ -216,6 +218,17 @@ def check_options(model: Any, kind: Kind, given: dict[str, Any]) -> None:
             f"direction={direction}: {type(model).__name__} translates in no such direction\n"
             f"set direction={' or direction='.join(model.directions)}, or leave the word out"
         )
+
+
+def mask_use(model: Any) -> str:
+    """Why a model takes no mask, and which do."""
+    from genlab.models.capabilities import FillsHoles
+
+    own = "fills the holes that it was trained to fill, and cuts them itself; leave the word out"
+    why = own if isinstance(model, FillsHoles) else "takes none; leave the word out"
+    return (
+        f"{type(model).__name__} {why}\nmask= goes with models that predict pixels, such as pixel_cnn, and with gp_gan"
+    )
 
 
 def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> None:

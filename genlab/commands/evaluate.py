@@ -174,6 +174,15 @@ def phrase(key: str, value: Any) -> str:
         return f"95 % interval {value[0]:.4g} to {value[1]:.4g}"
     if key.startswith("num_"):
         return f"{value:,} {key.removeprefix('num_').replace('_', ' ')}"
+    if isinstance(value, dict):
+        return f"{key.replace('_', ' ')}: " + ", ".join(f"{name} {figures(part)}" for name, part in value.items())
     if key == "sha256":
         return f"sha256 {value[:12]}…"
     return f"{key.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{key.replace('_', ' ')} {value}"
+
+
+def figures(value: Any) -> str:
+    """A number, or a few of them."""
+    if isinstance(value, list):
+        return " and ".join(map(figures, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -87,7 +87,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
         if about is not None and run.status["state"] != "finished" and is_main_process():
             # It was killed between its last checkpoint and its report.
             conclude(run, config, Board(run, None), about["metrics"], None)
-        print(f"{run.folder} is already complete, after step {step}; to go on, give more: trainer.max_epochs=…")
+        print(f"{run.folder} is already complete, after step {step}; to go on, give more: {spent(config, step)}")
         return
     model, dataset = prepare(config)
     if about is not None and not allow_data_change:
@@ -119,6 +119,14 @@ def is_complete(config: dict[str, Any], about: dict[str, Any] | None) -> bool:
         return False
     epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
     return (epochs != -1 and about["step"] >= epochs * about["batches"]) or (steps != -1 and about["step"] >= steps)
+
+
+def spent(config: dict[str, Any], step: int) -> str:
+    """The word that gives a run more to do."""
+    steps = config["trainer"]["max_steps"]
+    if 0 <= steps <= step:
+        return f"trainer.max_steps=…, which is {steps}, or -1 for epochs alone"
+    return f"trainer.max_epochs=…, which is {config['trainer']['max_epochs']}"
 
 
 def has_stopped_by_itself(run: Run, about: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]) -> bool:

@@ -65,11 +65,12 @@ def run(
     direction: str = "x_to_y",
     batch_size: int = 4,
     sheet: Sheet | None = None,
+    usual: Path | None = None,
 ) -> Applied:
     translation = Translation(model, 3, direction, tile, batch_size, "32-true")
     with images_at(given) as inputs:
         place = None if output is None else str(output)
-        return translate(translation, inputs, place, Path(given), sheet)
+        return translate(translation, inputs, place, usual or Path(given), sheet)
 
 
 def test_images_keep_their_names_and_sizes(tmp_path: Path) -> None:
@@ -171,18 +172,34 @@ def test_bad_files_are_left_out_and_leave_nothing(tmp_path: Path) -> None:
         run(Fake(negative), str(tmp_path / "in"), tmp_path / "other")
 
 
-def test_an_earlier_output_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+def test_an_earlier_output_in_the_run_folder_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     fill(tmp_path / "in", {"a.png": (20, 20), "b.png": (20, 20)})
-    folder = tmp_path / "out"
-    run(Fake(negative), str(tmp_path / "in"), folder, sheet="html")
+    folder = tmp_path / "usual"
+    run(Fake(negative), str(tmp_path / "in"), None, sheet="html", usual=folder)
     (folder / "mine.png").write_bytes((folder / "a.png").read_bytes())
-    run(Fake(negative), str(tmp_path / "in" / "a.png"), folder)
+    run(Fake(negative), str(tmp_path / "in" / "a.png"), None, usual=folder)
     assert {path.name for path in folder.iterdir()} == {"a.png", "mine.png", "translations.csv"}
     fill(tmp_path / "in", {"mine.png": (20, 20)})
     with pytest.raises(RunError, match=r"mine\.png exists, and nothing of yours is overwritten"):
-        run(Fake(negative), str(tmp_path / "in"), folder)
-    with pytest.raises(RunError, match="holds other files"):
-        run(Fake(negative), str(tmp_path / "in"), tmp_path / "in")
+        run(Fake(negative), str(tmp_path / "in"), None, usual=folder)
+
+
+def test_a_named_folder_is_a_new_one(tmp_path: Path) -> None:
+    fill(tmp_path / "in", {"a.png": (20, 20)})
+    (tmp_path / "out").mkdir()
+    run(Fake(negative), str(tmp_path / "in"), tmp_path / "out")
+    before = (tmp_path / "out" / "a.png").read_bytes()
+    for given, output in ((tmp_path / "in", "out"), (tmp_path / "in", "in"), (tmp_path / "out", "out")):
+        with pytest.raises(RunError, match="is not empty, and nothing of yours is overwritten: name a new folder"):
+            run(Fake(negative), str(given), tmp_path / output)
+    assert (tmp_path / "out" / "a.png").read_bytes() == before
+
+
+def test_no_transparent_picture_is_written_where_there_is_no_transparency(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGBA", (20, 20), (9, 9, 9, 99)).save(tmp_path / "in" / "a.png")
+    with pytest.raises(UsageError, match=r"\.jpg holds no transparency, which the image has: name a \.png"):
+        run(Fake(negative), str(tmp_path / "in"), tmp_path / "a.jpg")
 
 
 def test_beside_and_single_files(tmp_path: Path) -> None:
@@ -226,13 +243,13 @@ def test_the_list_of_an_output_leads_nowhere_else(tmp_path: Path) -> None:
     fill(tmp_path, {"mine.png": (20, 20)})
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "translations.csv").write_text(f"file,output\na,../mine.png\nb,{tmp_path / 'mine.png'}\n")
-    run(Fake(negative), str(tmp_path / "in"), tmp_path / "out")
+    run(Fake(negative), str(tmp_path / "in"), None, usual=tmp_path / "out")
     assert (tmp_path / "mine.png").is_file()
 
 
 def test_a_sheet_needs_no_other_file(tmp_path: Path) -> None:
     fill(tmp_path / "in", {"a & b.png": (20, 30), "c.png": (700, 400)})
-    applied = run(Fake(doubled, scale=2), str(tmp_path / "in"), tmp_path / "out", sheet="html")
+    applied = run(Fake(doubled, scale=2), str(tmp_path / "in"), None, sheet="html", usual=tmp_path / "out")
     page = (tmp_path / "out" / "translations.html").read_text(encoding="utf-8")
     assert "translations.html" in applied.files
     assert "<figcaption>a &amp; b.png</figcaption>" in page
@@ -242,7 +259,7 @@ def test_a_sheet_needs_no_other_file(tmp_path: Path) -> None:
     assert "http" not in page
     with Image.open(io.BytesIO(base64.b64decode(data[2].split('"')[0]))) as image:
         assert image.size == (320, 183)
-    run(Fake(negative), str(tmp_path / "in"), tmp_path / "out", sheet="png")
+    run(Fake(negative), str(tmp_path / "in"), None, sheet="png", usual=tmp_path / "out")
     assert not (tmp_path / "out" / "translations.html").exists()
     with Image.open(tmp_path / "out" / "translations.png") as image:
         assert image.width >= 640

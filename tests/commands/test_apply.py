@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +80,9 @@ def test_one_file_is_as_in_its_folder(folder: Path) -> None:
 
 @pytest.mark.parametrize("words", [["vae"], ["detector", "kind=projection"]])
 def test_projections(folder: Path, words: list[str]) -> None:
-    options = ["input=pictures", "output=projected", "steps=5", "json=true"]
-    code, output = genlab("apply", *words, *options, folder=folder)
+    options = ["input=pictures", "output=projected", "json=true"]
+    shutil.rmtree(folder / "projected", ignore_errors=True)
+    code, output = genlab("apply", *words, *options, "steps=5", folder=folder)
     assert code == 0, output
     about = json.loads(output)
     names = {path.name for path in (folder / "projected").iterdir()}
@@ -91,6 +93,7 @@ def test_projections(folder: Path, words: list[str]) -> None:
         assert arrays["errors"] == pytest.approx([value["error"] for value in about["values"]])
     width, height = Image.open(folder / "projected" / "grey-projection.png").size
     assert width > 1.8 * height  # two images side by side
+    shutil.rmtree(folder / "projected")
     code, output = genlab("apply", *words, *options, "steps=60", folder=folder)
     assert code == 0, output
     assert sum(value["error"] for value in json.loads(output)["values"]) < sum(
@@ -141,6 +144,7 @@ def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
         (["translator", "input=pictures", "source=pictures"], 2, "source=pictures goes with kind=blends, not kind=tr"),
         (["translator", "input=pictures", "output=-"], 2, "output=- is one image, but 2 are given: name a folder"),
         (["translator", "input=pictures", "tile=8"], 2, "tile=8"),
+        (["translator", "input=pictures", "mask=lower"], 2, "CycleGAN takes none; leave the word out\nmask= goes with"),
         (["translator", "input=pictures/*.tif"], 3, "input=pictures/*.tif: no image is called like that\nfound"),
         (["pairs", "input=pictures"], 2, "CoGAN was trained on items of 1 x 28 x 28 and draws 1 x 28 x 56"),
         (["points", "input=pictures"], 2, "kind=projection is of single images; WGANGP was trained on items of 2"),
@@ -148,7 +152,7 @@ def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
         (["vae", "input=nothing"], 3, "input=nothing: the folder has no image in it"),
         (["vae", "input=bad"], 3, "no image can be used:\n  empty.png is empty"),
         (["vae"], 2, "input must be given"),
-        (["vae", "input=pictures", "output=damaged"], 4, "holds other files, and nothing of yours is overwritten"),
+        (["vae", "input=pictures", "output=damaged"], 4, "is not empty, and nothing of yours is overwritten"),
         (["vae", "input=pictures", "output=rows.csv"], 4, "output=rows.csv is a file: name a folder"),
         (["nowhere", "input=pictures"], 4, "'nowhere' is not a run"),
     ],
