@@ -260,6 +260,9 @@ def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
     model = resolve_target(config["model"]["_target_"], "model")
     if hasattr(model, "blend"):
         return "blend", f"genlab apply {folder} source=FILE destination=FILE mask=FILE"
+    if hasattr(model, "edit"):
+        attribute = config["model"]["attribute_names"][0]
+        return "edit", f"genlab apply {folder} input=FILE_OR_FOLDER 'attributes=[{attribute}]'"
     if hasattr(model, "translate") and not hasattr(model, "sample"):
         return "translate", f"genlab apply {folder} input=FILE_OR_FOLDER"
     return "sample", f"genlab sample {folder}"

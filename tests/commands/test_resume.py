@@ -121,6 +121,17 @@ def test_a_complete_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 9
 
 
+def test_a_run_whose_steps_are_over_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    _, output = genlab(*TRAIN, "trainer.max_steps=4", "run_dir=run", folder=tmp_path)
+    [hint] = [line.split()[3:] for line in output.splitlines() if line.startswith("go on")]
+    assert hint == ["resume", "run", "trainer.max_epochs=4", "trainer.max_steps=8"]
+    code, output = genlab("resume", "run", "trainer.max_epochs=9", folder=tmp_path)
+    assert code == 0
+    assert "to go on, give more: trainer.max_steps=…, which is 4, or -1 for epochs alone" in output
+    assert genlab(*hint, folder=tmp_path)[0] == 0
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 8
+
+
 def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
     words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=8", "run_dir=run"]
     assert genlab(*words, folder=tmp_path)[0] == 0

@@ -14,10 +14,12 @@ from conftest import differences, short_config, trained
 from game import count, sgd, turns_of, without_trainer
 from torch import Tensor, nn
 
+from genlab.config import compose
 from genlab.datasets.batches import ImagesWithAttributes
 from genlab.loaded_run import load_model
 from genlab.models.capabilities import Edits, Reconstructs
 from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN, shown
+from genlab.training import use_of
 
 NAMES = ["glasses", "smile", "hat"]
 NARROW = ["model.width=4", "model.latent_dim=8", "model.gan_epochs=1"]
@@ -263,3 +265,8 @@ def test_the_command_draws_what_is_asked_for_and_refuses_what_is_unknown(
     code, output = genlab("sample", run, "attributes=[glases]", folder=tmp_path)
     assert code == 2
     assert "attributes=[glases]: no attribute 'glases'; did you mean 'glasses'?" in output
+
+
+def test_a_training_ends_with_how_to_edit() -> None:
+    command = "genlab apply runs/faces input=FILE_OR_FOLDER 'attributes=[long_hair]'"
+    assert use_of(compose("train", ["model=icgan"]).config, "runs/faces") == ("edit", command)
