@@ -66,10 +66,11 @@ def composed(*words: str) -> dict[str, Any]:
 
 
 def small(model: str) -> list[str]:
-    """Words that save time: narrow networks of few blocks, and of large images batches of 6."""
+    """Words that save time: narrow networks of few blocks, short searches, and of large images batches of 6."""
     recipe = composed(f"model={model}")
     is_large = math.prod(recipe["dataset"].get("data_shape") or []) > LARGE
-    sizes = {"width": 8, "discriminator_width": 8, "encoder_width": 8, "num_blocks": 1, "enhancer_blocks": 1}
+    sizes = dict.fromkeys(("width", "discriminator_width", "encoder_width"), 8)
+    sizes |= dict.fromkeys(("num_blocks", "enhancer_blocks", "refine_steps"), 1)
     words = [f"model.{key}={size}" for key, size in sizes.items() if key in recipe["model"]]
     return words + ["dataset.batch_size=6"] * is_large
 

@@ -37,7 +37,6 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
         if "-m" in given:
             given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given] + ["jobs=2"]
         if words[0] == "train":
-            given += ["model.refine_steps=1"] if "model=icgan" in words else []
             given += small(next((word.removeprefix("model=") for word in words if word.startswith("model=")), "vae"))
         code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)
         assert code == 0, f"{shlex.join(words)}\n{output}"

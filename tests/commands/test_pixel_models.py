@@ -1,6 +1,7 @@
 """The commands on models that draw pixel by pixel: growth, temperature, completions and likelihoods."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def completed(folder: Path, *words: str) -> np.ndarray:
     """``(N, num_samples, C, H, W)``."""
+    shutil.rmtree(folder / "done", ignore_errors=True)
     words = ("pixels", "input=images", "output=done", "json=true", *words)
     code, output = genlab("apply", *words, folder=folder)
     assert code == 0, output
