@@ -38,6 +38,15 @@ LARGE = 64 * 64
 """Numbers in an item above which it is large."""
 
 
+LONG = ("test_tutorial", "test_wheel", "test_sweeps_page", "test_config")
+"""Modules with tests that take half a minute and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first: at the end no process waits for another's."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

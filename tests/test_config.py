@@ -478,7 +478,7 @@ def outcome(make: Any) -> tuple[str, str]:
 
 
 @given(st.lists(WORDS, min_size=1, max_size=4))
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_change_of_a_saved_configuration_works_or_is_refused(saved: Path, words: list[str]) -> None:
     first = outcome(lambda: config.load(saved, words))
     assert first[0] in ("composed", "refused")
@@ -492,7 +492,7 @@ def test_any_change_of_a_saved_configuration_works_or_is_refused(saved: Path, wo
         st.sampled_from(["dataset=mnist", "dataset=vector_file", "dataset=x", "accelerator=cpu", "callbacks=none"])
     ),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_words_compose_to_one_configuration_or_are_refused(
     saved: Path, words: list[str], groups: list[str]
 ) -> None:
