@@ -107,7 +107,7 @@ def places_of(
             }
         refuse(set(files.values()))
         return Places(None, {**files})
-    folder_for(output, usual)
+    path = folder_for(output, usual)
     page = path / f"{kind}.{sheet}" if sheet else None
     taken = {f"{kind}.csv", page.name if page else ""}
     files = {item: path / name for item, name in result_names(inputs.names, heads, taken).items()}

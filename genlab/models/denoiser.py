@@ -135,7 +135,7 @@ class Denoiser(GenerativeModel):
 
     Differs from the paper:
         - Weights do not decay (paper: by 1e-4), and the loss is the mean over pixels, not half of their sum.
-        - The weights of the last layer begin ten times smaller.
+        - The weights of the last layer, and those that end a block of DRUNet, begin ten times smaller.
         - DRUNet is not told the level of the noise, of which its paper gives it a map, and predicts the noise, not the
           image.
     """
