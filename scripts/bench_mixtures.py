@@ -80,7 +80,7 @@ def by_genlab(
     if isinstance(mixture, BayesianMixture):
         mixture.set_prior(0, mean, spread)
     for part, share in zip(features.chunks(items), features.chunks(torch.from_numpy(start)), strict=True):
-        mixture.expectation.sums += share.double().T @ features(part, mixture.expectation.offset)
+        mixture.expectation.sums += share.double().T @ features(part, mixture.expectation.offset).T
     mixture.maximize(torch.tensor([True]))
     mixture.expectation.clear()
     for _ in range(iterations):

@@ -180,7 +180,7 @@ def moments_of(batches: Iterable[Tensor], features: Quadratic) -> tuple[Tensor, 
             offset = batch.double().mean(0)
             sums = sums.to(offset)
         for part in features.chunks(batch):
-            sums += features(part, offset).sum(0)
+            sums += features(part, offset).sum(1)
     assert offset is not None
     count, first, second = features.moments(sums)
     mean = first / count

@@ -71,7 +71,7 @@ class GaussianMixture(nn.Module):
             member = nn.functional.one_hot(nearest, num_components).double()
             features = self.expectation.features
             parts = zip(features.chunks(points), features.chunks(member), strict=True)
-            sums = torch.stack([own.T @ features(part, points.mean(0)) for part, own in parts]).sum(0)
+            sums = torch.stack([own.T @ features(part, points.mean(0)).T for part, own in parts]).sum(0)
             counts, means, covariances = within(features.moments(sums[None]), self.covariance)
             self.weights[group] = counts[0] / counts.sum()
             self.means[group] = means[0] + points.mean(0)

@@ -2,7 +2,8 @@
 
 The log density of a Gaussian is linear in the features of an item: its products x_i x_j, the x_i themselves, and 1.
 So one product of the features with the coefficients of all components gives their log densities, and one with the
-responsibilities all that an M-step needs. The features of a chunk of items stay in the processor's cache.
+responsibilities all that an M-step needs. The features of a chunk of items stay in the processor's cache; items are
+columns, so that products of a few rows and sums over a few components run along long rows of memory.
 """
 
 import math
@@ -58,19 +59,23 @@ class Quadratic:
         self.size = self.num_seconds + dim + 1
 
     def __call__(self, items: Tensor, offset: Tensor) -> Tensor:
-        """Of items less an offset, in the precision of the latter: ``(N, D)``, ``(D,)`` -> ``(N, size)``."""
-        features = offset.new_empty(len(items), self.size)
-        seconds, centred = features[:, : self.num_seconds], features[:, self.num_seconds : -1]
-        torch.sub(items.to(offset.dtype), offset, out=centred)
+        """Of items less an offset, in the precision of the latter: ``(N, D)``, ``(D,)`` -> ``(size, N)``."""
         if not self.has_products:
-            torch.mul(centred, centred, out=seconds)
+            squares = offset.new_empty(len(items), self.size)
+            centred = torch.sub(items, offset, out=squares[:, self.dim : -1])
+            torch.mul(centred, centred, out=squares[:, : self.dim])
+            squares[:, -1] = 1
+            return squares.T
+        features = offset.new_empty(self.size, len(items))
+        seconds, centred = features[: self.num_seconds], features[self.num_seconds : -1]
+        torch.sub(items.T.contiguous(), offset[:, None], out=centred)
         done = 0
         for first, end in self.blocks:
             rows, others = end - first, self.dim - first
-            part = seconds[:, done : done + rows * others].unflatten(1, (rows, others))
-            torch.mul(centred[:, first:end, None], centred[:, None, first:], out=part)
+            part = seconds[done : done + rows * others].unflatten(0, (rows, others))
+            torch.mul(centred[first:end, None], centred[None, first:], out=part)
             done += rows * others
-        features[:, -1] = 1
+        features[-1] = 1
         return features
 
     def coefficients(self, second: Tensor, first: Tensor, constant: Tensor) -> Tensor:
@@ -155,10 +160,9 @@ class Expectation(nn.Module):
 
     def log_joint(self, items: Tensor, coefficients: Tensor) -> Tensor:
         """``(N, D)``, ``(R, K, size)`` -> ``(R, K, N)`` float64."""
-        parts = [
-            self.features(part, self.offset) @ coefficients.flatten(0, 1).T for part in self.features.chunks(items)
-        ]
-        return torch.cat(parts).T.unflatten(0, coefficients.shape[:2])
+        flat = coefficients.flatten(0, 1)
+        parts = [flat @ self.features(part, self.offset) for part in self.features.chunks(items)]
+        return torch.cat(parts, dim=1).unflatten(0, coefficients.shape[:2])
 
     def add(self, items: Tensor, coefficients: Tensor, groups: Tensor | None = None) -> None:
         """The E-step of some items, in log space.
@@ -171,41 +175,43 @@ class Expectation(nn.Module):
             coefficients: ``(R, K, size)`` of the log of weight times density; log densities are in their precision.
             groups: ``(N,)``, the one group that each item belongs to; None: it counts in all.
         """
-        are_whole = len(items) % self.features.chunk_size == 0
-        own = self.features.chunks(groups) if groups is not None else [None] * len(self.features.chunks(items))
-        with torch.autocast(items.device.type, enabled=False):  # bf16 is too coarse for sums
-            for part, group in zip(self.features.chunks(items), own, strict=True):
-                self.add_chunk(part, coefficients, group, coefficients.dtype if are_whole else torch.float64)
-
-    def add_chunk(self, items: Tensor, coefficients: Tensor, groups: Tensor | None, precision: torch.dtype) -> None:
-        """A part of what ``add`` is given; sums are of products in ``precision``."""
-        num_groups, num_components, size = coefficients.shape
-        count = len(items)
-        padded = nn.functional.pad(items, (0, 0, 0, -count % TILE)) if count % TILE else items
-        features = self.features(padded, self.offset.to(coefficients.dtype))
-        own = num_groups * num_components
+        own, size = coefficients.flatten(0, 1).shape
         filled = nn.functional.pad(coefficients.flatten(0, 1), (0, 0, 0, -own % ROUNDED_ALIKE))
-        log_joint = (features @ filled.T)[:, :own].unflatten(1, (num_groups, num_components))
-        most = log_joint.amax(2, keepdim=True)
-        responsibilities = log_joint.sub_(most).clamp_(min=FAR).to(items.dtype).exp_()
-        total = responsibilities.sum(2, keepdim=True)
-        responsibilities = responsibilities.div_(total)[:count]
-        log_normalizers = (most + total.log())[:count, :, 0]
+        precision = coefficients.dtype if len(items) % self.features.chunk_size == 0 else torch.float64
+        offset = self.offset.to(coefficients.dtype)
+        parts = self.features.chunks(items)
+        members = self.features.chunks(groups) if groups is not None else [None] * len(parts)
+        with torch.autocast(items.device.type, enabled=False):  # bf16 is too coarse for sums
+            for part, group in zip(parts, members, strict=True):
+                count = len(part)
+                padded = nn.functional.pad(part, (0, 0, 0, -count % TILE)) if count % TILE else part
+                features = self.features(padded, offset)
+                log_joint = (filled @ features)[:own].unflatten(0, coefficients.shape[:2])
+                responsibilities = self.share_out(log_joint, items.dtype, count, group).flatten(0, 1).to(precision)
+                if features.dtype != precision:
+                    features = self.features(padded, self.offset)
+                features = features[:, :count]
+                # MKL is up to twice as fast in float32 with this order, in float64 with the other.
+                is_single = precision == torch.float32
+                sums = (features @ responsibilities.T).T if is_single else responsibilities @ features.T
+                self.sums.view(-1, size).add_(sums)
+
+    def share_out(self, log_joint: Tensor, precision: torch.dtype, count: int, groups: Tensor | None) -> Tensor:
+        """Responsibilities ``(R, K, count)`` by log densities ``(R, K, N)``, which it overwrites."""
+        most = log_joint.amax(1, keepdim=True)
+        responsibilities = log_joint.sub_(most).clamp_(min=FAR).to(precision).exp_()
+        total = responsibilities.sum(1, keepdim=True)
+        responsibilities = responsibilities.div_(total)[..., :count]
+        log_normalizers = (most + total.log())[:, 0, :count]
         if groups is not None:
-            is_member = groups[:, None] == torch.arange(num_groups, device=groups.device)
-            responsibilities *= is_member[..., None]
+            is_member = groups == torch.arange(len(log_joint), device=groups.device)[:, None]
+            responsibilities *= is_member[:, None]
             log_normalizers = torch.where(is_member, log_normalizers, 0)
-            self.num_items += is_member.sum(0)
+            self.num_items += is_member.sum(1)
         else:
             self.num_items += count
-        self.log_normalizers += log_normalizers.sum(0, dtype=torch.float64)
-        if features.dtype != precision:
-            features = self.features(items, self.offset.to(precision))
-        features, responsibilities = features[:count], responsibilities.flatten(1).to(precision)
-        # MKL is up to twice as fast in float32 with this order, in float64 with the other.
-        is_single = precision == torch.float32
-        sums = (features.T @ responsibilities).T if is_single else responsibilities.T @ features
-        self.sums.view(-1, size).add_(sums)
+        self.log_normalizers += log_normalizers.sum(1, dtype=torch.float64)
+        return responsibilities
 
     def rounded(self, coefficients: Tensor, means: Tensor, covariances: Tensor) -> Tensor:
         """The coefficients in float32 if that is exact enough, which is faster; else as they are.
@@ -219,7 +225,7 @@ class Expectation(nn.Module):
         """
         variances = covariances.diagonal(dim1=-2, dim2=-1) if self.features.has_products else covariances
         typical = (variances + (means - self.offset).square()).sqrt()
-        terms = self.features(typical.flatten(0, 1), torch.zeros_like(self.offset)).view_as(coefficients)
+        terms = self.features(typical.flatten(0, 1), torch.zeros_like(self.offset)).T.reshape_as(coefficients)
         terms *= coefficients.abs()
         return coefficients.float() if terms.sum(-1).max() < LARGEST_IN_FLOAT32 else coefficients
 
