@@ -112,7 +112,7 @@ class Quadratic:
     @property
     def chunk_size(self) -> int:
         """Items whose features are computed at a time, a power of two."""
-        return max(TILE, min(8192, 2 ** int(math.log2(CHUNK_NUMBERS // self.size + 1))))
+        return max(TILE, min(16384, 2 ** int(math.log2(CHUNK_NUMBERS // self.size + 1))))
 
     def chunks(self, items: Tensor) -> tuple[Tensor, ...]:
         return items.split(self.chunk_size)
@@ -181,6 +181,7 @@ class Expectation(nn.Module):
         offset = self.offset.to(coefficients.dtype)
         parts = self.features.chunks(items)
         members = self.features.chunks(groups) if groups is not None else [None] * len(parts)
+        self.num_items += len(items) if groups is None else groups.bincount(minlength=len(self.num_items))
         with torch.autocast(items.device.type, enabled=False):  # bf16 is too coarse for sums
             for part, group in zip(parts, members, strict=True):
                 count = len(part)
@@ -207,9 +208,6 @@ class Expectation(nn.Module):
             is_member = groups == torch.arange(len(log_joint), device=groups.device)[:, None]
             responsibilities *= is_member[:, None]
             log_normalizers = torch.where(is_member, log_normalizers, 0)
-            self.num_items += is_member.sum(1)
-        else:
-            self.num_items += count
         self.log_normalizers += log_normalizers.sum(1, dtype=torch.float64)
         return responsibilities
 
