@@ -8,6 +8,11 @@ import pytest
 import torch
 from child import genlab
 from conftest import small
+from forked import forked
+
+from genlab.datasets.avatars import Avatars, Counterfactuals
+
+__all__ = ["forked"]
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorial").glob("*.md"))
 SHORT = {
@@ -15,9 +20,10 @@ SHORT = {
     "sample": ["batch_size=64"],
     "apply": ["device=cpu"],
     "datasets": ["num_items=2"],
-    "evaluate": ["num_samples=20", "iwae_k=2", "iwae_images=2", "device=cpu"],
+    "evaluate": ["num_samples=8", "iwae_k=2", "iwae_images=2", "device=cpu"],
 }
 PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif", "growth": "growth.gif"}
+ALL_EDITS = Avatars.counterfactuals
 OF_TEXT = ("runs/letters", "runs/spinner")
 
 
@@ -26,16 +32,22 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
 
 
+def few_edits(self: Avatars) -> Counterfactuals:
+    return Counterfactuals(*(values[::60] for values in ALL_EDITS(self)))
+
+
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The children are forks of this process.
     few = torch.linspace(0.1, 1, 10, dtype=torch.float64)
     monkeypatch.setattr("genlab.metrics.log_partition.paper_schedule", lambda: few)
+    monkeypatch.setattr(Avatars, "counterfactuals", few_edits)
     runs = set()
     for words in commands(page):
         given = [word for word in words if word.split("=")[0] != "trainer.max_epochs"]
         if "-m" in given:
-            given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given] + ["jobs=2"]
+            given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given]
         if words[0] == "train":
             given += small(next((word.removeprefix("model=") for word in words if word.startswith("model=")), "vae"))
         code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)

@@ -66,7 +66,8 @@ def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
     varies = a.any(0) & b.any(0)
     if not varies.all():
         a, b = a[:, varies], b[:, varies]
-    root, uncertainty = by_eigenvalues(a, b)
+    # Covariances of fewer rows are singular.
+    root, uncertainty = by_eigenvalues(a, b) if min(len(a), len(b)) > a.shape[1] else (math.nan, math.nan)
     if not 2 * uncertainty <= TOLERANCE * (apart - 2 * root):
         root = by_singular_values(a, b)
     return max(0.0, apart - 2 * root)  # two equal sets differ by rounding alone

@@ -25,7 +25,7 @@ class ACGAN(FromLabels, GenerativeModel):
         optimizer: called once for each network (paper: Adam, lr 1e-4 to 3e-4, beta1 0.5).
 
     Differs from the paper:
-        - The networks are DCGAN's; the paper's discriminator is deeper and has dropout and noise.
+        - The networks are DCGAN's, with kernels of 4x4; the paper's discriminator is deeper and has dropout and noise.
     """
 
     batch_type = LabelledImages

@@ -37,6 +37,8 @@ class AnimeGAN(FromAttributes, GenerativeModel):
     Differs from the paper:
         - The generator has one more convolution after the residual blocks, as SRGAN has it.
         - The slope is taken at points between the data and the noise around it, as DRAGAN's authors have it.
+        - The discriminator learns the attributes of real images alone, not those asked of generated ones.
+        - The learning rate is constant (paper: it decays after 50,000 steps).
     """
 
     batch_type = ImagesWithAttributes
@@ -81,7 +83,7 @@ class AnimeGAN(FromAttributes, GenerativeModel):
         asked = batch.attributes.roll(1, 0)  # of other images: from the distribution of the training images
         fake = self.generator(torch.cat([self.draw(self.prior, len(real), self.noise_dim), coded(asked)], 1))
 
-        # Section 3.3: L_D = λ_adv L_adv(D) + L_cls(D) + λ_gp L_gp(D), L_cls(D) of real images.
+        # L_D = λ_adv L_adv(D) + L_cls(D) + λ_gp L_gp(D), the second of real images.
         real_output, fake_output = self.discriminator(real), self.discriminator(fake.detach())
         source_loss = discriminator_loss(real_output[:, 0], fake_output[:, 0])
         attribute_loss = of_attributes(real_output, batch.attributes)

@@ -27,7 +27,7 @@ class AnoGAN(FromLatents, GenerativeModel):
     Args:
         image_shape: ``(C, H, W)``, square, the side 4, 5, 6 or 7 times a power of 2 (paper: 1x64x64).
         latent_dim: length of the latent vector z (paper: not given; DCGAN's 100).
-        width: channels of the largest map (paper: not given; DCGAN's 64).
+        width: channels of the largest map (paper: not given; DCGAN's 128).
         search_steps: steps down the gradient in the latent space for each image (paper: 500).
         search_lr: Adam's learning rate in the latent space (paper: not given).
         num_starts: latents drawn for the start of a search, the nearest to the image is taken (paper: 1).
@@ -38,7 +38,7 @@ class AnoGAN(FromLatents, GenerativeModel):
 
     Differs from the paper:
         - The discriminator has no batch norm and so biases: its features, and with them the score of an image, would
-          depend on the other images of a batch.
+          depend on the other images of a batch. Kernels are 4x4, as in ``dcgan``.
         - A search starts at the best of a few latents, the same for every image, so that an image has one score.
         - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
           edges as much as a lesion does.

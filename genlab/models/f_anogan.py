@@ -162,7 +162,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         feature_weight: kappa, of the features in the encoder's loss and in the anomaly score (paper: 1).
         map_side: side of the square of pixels over which the anomaly map is averaged, odd (paper: 1).
         edge_weight: how much less a difference counts in that map where the restored image has edges (paper: 0).
-        refine_steps: of gradient descent on the encoder's latent before an image is restored, as in AnoGAN's search
+        refine_steps: of Adam down the squared error of the pixels, from the encoder's latent, before an image is restored
             (paper: none, for speed).
         gan_epochs: epochs that train generator and critic; all further ones train the encoder (paper: 7 epochs, then
             50,000 batches).
@@ -170,8 +170,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         encoder_optimizer: of the encoder (paper: RMSProp, lr 5e-5).
 
     Differs from the paper:
-        - While the encoder is trained, the generator's batch norm uses its running averages, as it does afterwards.
-        - The latent of the encoder may be refined.
+        - The latent of the encoder may be refined, by the squared error of the pixels.
         - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
           edges as much as a lesion does.
     """

@@ -53,6 +53,9 @@ class IcGAN(FromAttributes, GenerativeModel):
         - Editing by mask is near Brock et al., "Neural Photo Editing with Introspective Adversarial Networks", 2017,
           arXiv:1609.07093, section 2, whose mask is the change of the one image, which is a part of ours: elsewhere the
           photo stays, with all that the generator cannot reconstruct.
+        - ``residual`` editing, and steps that refine z, are not the paper's.
+        - Where an edit would give attributes that no face has, as two colours of hair, the others become those of the
+          nearest training face; the paper changes what is asked for alone.
         - The encoder of latents sees a newly generated image at each step, not one of a set made before.
     """
 
@@ -233,7 +236,7 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """DCGAN's, with biases; y is told after the first convolution (section 3.3), at each place of its map.
+    """DCGAN's, with biases; y is told after the first convolution, at each place of its map.
 
     Batch norm keeps no running averages, as in DCGAN.
 

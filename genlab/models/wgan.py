@@ -19,7 +19,7 @@ class WGAN(FromLatents, GenerativeModel):
     Args:
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
         latent_dim: length of the latent vector z (authors' code: 100).
-        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (authors' code: 64).
+        width: channels of the largest map, as in DCGAN (authors' code: 64); of points, units of both hidden layers.
         clip: bound of each of the critic's weights after its step (paper: 0.01).
         critic_steps: batches of the critic for each step of the generator (paper: 5).
         optimizer: called once for each network (paper: RMSProp, lr 5e-5).

@@ -19,15 +19,15 @@ class WGANGP(FromLatents, GenerativeModel):
     Args:
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
         latent_dim: length of the latent vector z (paper: 128).
-        width: channels of the largest map, as in DCGAN; of points, units of both hidden layers (authors' code: 64).
+        width: channels of the largest map, as in DCGAN (authors' code: 64); of points, units of both hidden layers.
         penalty_weight: lambda, of the gradient penalty (paper: 10, for toys too; authors' code: 0.1 for points in
             the plane).
         critic_steps: batches of the critic for each step of the generator (paper: 5).
         optimizer: called once for each network (paper: Adam, lr 1e-4, betas 0 and 0.9).
 
     Differs from the paper:
-        - The networks are DCGAN's, the paper's baseline (section 5.2); its best scores are from residual ones, as
-          ``sngan`` has.
+        - The networks are DCGAN's, the paper's baseline (section 5.2), with kernels of 4x4 (authors' code: 5x5); its best
+          scores are from residual ones, as ``sngan`` has.
         - The critic has no normalization at all, where the paper recommends layer normalization.
     """
 
