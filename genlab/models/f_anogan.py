@@ -162,8 +162,8 @@ class FAnoGAN(FromLatents, GenerativeModel):
         feature_weight: kappa, of the features in the encoder's loss and in the anomaly score (paper: 1).
         map_side: side of the square of pixels over which the anomaly map is averaged, odd (paper: 1).
         edge_weight: how much less a difference counts in that map where the restored image has edges (paper: 0).
-        refine_steps: of Adam down the squared error of the pixels, from the encoder's latent, before an image is restored
-            (paper: none, for speed).
+        refine_steps: of Adam down the squared error of the pixels, from the encoder's latent, before an image is
+            restored (paper: none, for speed).
         gan_epochs: epochs that train generator and critic; all further ones train the encoder (paper: 7 epochs, then
             50,000 batches).
         optimizer: of generator and critic, each (paper: Adam, lr 1e-4, betas 0 and 0.9).

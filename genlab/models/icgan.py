@@ -54,8 +54,8 @@ class IcGAN(FromAttributes, GenerativeModel):
           arXiv:1609.07093, section 2, whose mask is the change of the one image, which is a part of ours: elsewhere the
           photo stays, with all that the generator cannot reconstruct.
         - ``residual`` editing, and steps that refine z, are not the paper's.
-        - Where an edit would give attributes that no face has, as two colours of hair, the others become those of the
-          nearest training face; the paper changes what is asked for alone.
+        - Attributes that are not asked for become those of the nearest training face, so that one colour of hair goes
+          as another comes; the paper changes nothing but what is asked for.
         - The encoder of latents sees a newly generated image at each step, not one of a set made before.
     """
 

@@ -26,8 +26,8 @@ class WGANGP(FromLatents, GenerativeModel):
         optimizer: called once for each network (paper: Adam, lr 1e-4, betas 0 and 0.9).
 
     Differs from the paper:
-        - The networks are DCGAN's, the paper's baseline (section 5.2), with kernels of 4x4 (authors' code: 5x5); its best
-          scores are from residual ones, as ``sngan`` has.
+        - The networks are DCGAN's, the paper's baseline (section 5.2), with kernels of 4x4 (authors' code: 5x5); its
+          best scores are from residual ones, as ``sngan`` has.
         - The critic has no normalization at all, where the paper recommends layer normalization.
     """
 
