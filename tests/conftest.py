@@ -14,6 +14,8 @@ import torch
 from genlab.checkpoint import load
 from genlab.config import compose
 from genlab.datasets.avatars import Avatars
+from genlab.datasets.images import ImagesInMemory
+from genlab.datasets.packs import Item, PairedPack
 from genlab.run import Run
 from genlab.training import fit, prepare
 
@@ -53,9 +55,10 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _faces_are_read_once() -> Iterator[None]:
-    """Decoding 8,000 faces takes seconds, and forks of the tests' process have them too."""
+def _pictures_are_decoded_once() -> Iterator[None]:
+    """Decoding thousands of pictures takes seconds, and forks of the tests' process have them too."""
     read, found = Avatars._images, dict[tuple[Any, ...], torch.Tensor]()
+    read_view, views = PairedPack.source, dict[tuple[Any, ...], ImagesInMemory]()
 
     def images(self: Avatars, archive: ZipFile, names: Sequence[str]) -> torch.Tensor:
         key = (*self.shape, *names)
@@ -63,8 +66,17 @@ def _faces_are_read_once() -> Iterator[None]:
             found[key] = read(self, archive, names)
         return found[key]
 
+    def view_of(
+        self: PairedPack, archive: ZipFile, items: list[Item], view: str, flip_seed: int | None
+    ) -> ImagesInMemory:
+        key = (self.file, view, self.shape, flip_seed, *(item.files[view] for item in items))
+        if key not in views:
+            views[key] = read_view(self, archive, items, view, flip_seed)
+        return views[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Avatars, "_images", images)
+        patch.setattr(PairedPack.__base__, "source", view_of)
         yield
 
 

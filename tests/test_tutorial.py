@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from child import genlab
-from conftest import small
+from conftest import composed, small
 from forked import forked
 
+from genlab.config import build
 from genlab.datasets.avatars import Avatars, Counterfactuals
 
 __all__ = ["forked"]
@@ -23,6 +24,7 @@ SHORT = {
     "evaluate": ["num_samples=8", "iwae_k=2", "iwae_images=2", "device=cpu"],
 }
 PICTURES = {"latent_scatter": "scatter.png", "chain": "chain.gif", "growth": "growth.gif"}
+PICTURES_OF = {"2_adversarial": ["icgan"], "4_translation": ["pix2pix", "cyclegan", "pixel_dtgan"]}
 ALL_EDITS = Avatars.counterfactuals
 OF_TEXT = ("runs/letters", "runs/spinner")
 
@@ -43,6 +45,8 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
     few = torch.linspace(0.1, 1, 10, dtype=torch.float64)
     monkeypatch.setattr("genlab.metrics.log_partition.paper_schedule", lambda: few)
     monkeypatch.setattr(Avatars, "counterfactuals", few_edits)
+    for model in PICTURES_OF.get(page.stem, ()):  # decoded here, they need not be in each child
+        build(composed(f"model={model}")["dataset"], "dataset").load_once()
     runs = set()
     for words in commands(page):
         given = [word for word in words if word.split("=")[0] != "trainer.max_epochs"]
