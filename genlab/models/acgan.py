@@ -26,6 +26,7 @@ class ACGAN(FromLabels, GenerativeModel):
 
     Differs from the paper:
         - The networks are DCGAN's, with kernels of 4x4; the paper's discriminator is deeper and has dropout and noise.
+        - The generator's loss is the one that does not saturate; the paper's equations are the minimax game.
     """
 
     batch_type = LabelledImages

@@ -102,6 +102,7 @@ class CGAN(FromLabels, GenerativeModel):
         - Noise is uniform in (-1, 1), the paper's in the unit hypercube; momentum stays at 0.5, the rate falls with the
           epoch, and training does not stop by a likelihood.
         - The generator ends in tanh for pixels in [-1, 1], where the paper has a sigmoid for [0, 1].
+        - The generator's loss is the one that does not saturate; the paper's equation is the minimax game.
     """
 
     batch_type = LabelledImages

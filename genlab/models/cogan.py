@@ -81,6 +81,7 @@ class CoGAN(GenerativeModel):
 
     Differs from the paper:
         - Pixels are in [-1, 1] and end in tanh; the paper has a sigmoid for [0, 1].
+        - The generator's loss is the one that does not saturate; the paper's equation is the minimax game.
         - Each training image is of one domain only, the two from disjoint halves of one set.
     """
 
