@@ -89,7 +89,8 @@ class InfoGAN(FromLatents, GenerativeModel):
     Differs from the paper:
         - Noise is normal (authors' code: uniform); batch norm comes before the activations, as in the authors' code;
           images end in tanh.
-        - The generator's loss is the one that does not saturate; the paper's equation is the minimax game, the authors' code is as here.
+        - The generator's loss is the one that does not saturate, as in the authors' code; the paper's equation is the
+          minimax game.
         - The variance of continuous codes is learned, as in the paper; the authors' code fixes it at 1.
     """
 
