@@ -66,19 +66,20 @@ def frechet_distance(real_features: Tensor, fake_features: Tensor) -> float:
     varies = a.any(0) & b.any(0)
     if not varies.all():
         a, b = a[:, varies], b[:, varies]
-    # Covariances of fewer rows are singular.
-    root, uncertainty = by_eigenvalues(a, b) if min(len(a), len(b)) > a.shape[1] else (math.nan, math.nan)
+    root, uncertainty = by_eigenvalues(a, b)
     if not 2 * uncertainty <= TOLERANCE * (apart - 2 * root):
         root = by_singular_values(a, b)
     return max(0.0, apart - 2 * root)  # two equal sets differ by rounding alone
 
 
 def by_eigenvalues(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """``tr (C D)^(1/2)`` of ``C = A'A`` and ``D = B'B``, and how far rounding may put it off; NaN if C is singular.
+    """``tr (C D)^(1/2)`` of ``C = A'A`` and ``D = B'B``, and how far rounding may put it off; NaN if one is singular.
 
     With ``C = LL'`` the eigenvalues of ``C D`` are those of ``L'D L``, which is symmetric. Each is uncertain by the
     rounding of the largest, and its root by that over twice the root, so small ones are not known this way.
     """
+    if min(len(a), len(b)) <= a.shape[1]:
+        return math.nan, math.nan
     c, d = covariance(a), covariance(b)
     factor, fault = torch.linalg.cholesky_ex(c)
     if fault:

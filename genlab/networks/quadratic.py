@@ -198,7 +198,10 @@ class Expectation(nn.Module):
                 self.sums.view(-1, size).add_(sums)
 
     def share_out(self, log_joint: Tensor, precision: torch.dtype, count: int, groups: Tensor | None) -> Tensor:
-        """Responsibilities ``(R, K, count)`` by log densities ``(R, K, N)``, which it overwrites."""
+        """Responsibilities ``(R, K, count)`` by log densities ``(R, K, N)``, which it overwrites.
+
+        What makes them sum to one is added to ``log_normalizers``.
+        """
         most = log_joint.amax(1, keepdim=True)
         responsibilities = log_joint.sub_(most).clamp_(min=FAR).to(precision).exp_()
         total = responsibilities.sum(1, keepdim=True)
