@@ -1,7 +1,6 @@
 """Rehearsals of a training: some real steps in a process of their own, which tell its time and memory."""
 
 import json
-import multiprocessing
 import os
 import resource
 import shutil
@@ -18,6 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from genlab.errors import GenlabError, ResourceError
+from genlab.processes import fresh_processes
 from genlab.run import Run
 
 UNTIMED = 2
@@ -178,7 +178,7 @@ def rehearse(config: dict[str, Any], folder: Path, batch_size: int, is_whole: bo
         "callbacks": clock | ((config["callbacks"] or {}) if is_whole else {}),
     }
     print(f"some steps with batches of {batch_size} …", file=sys.stderr, flush=True)
-    process = multiprocessing.get_context("spawn").Process(target=train_quietly, args=(config | shorter, folder))
+    process = fresh_processes().Process(target=train_quietly, args=(config | shorter, folder))
     process.start()
     process.join()
     failed = folder.with_suffix(".failed")

@@ -1,8 +1,10 @@
-"""The processes that train one model together: which of them this is, and what it means if one is gone."""
+"""Processes beside this one: those that train one model with it, and what it means if one is gone; and fresh ones."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,6 +22,13 @@ def is_main_process() -> bool:
 def launched_from_outside() -> bool:
     """Whether torchrun or SLURM started this process together with others of the same run."""
     return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+
+
+def fresh_processes() -> ForkServerContext:
+    """Of processes that have nothing of this one; a server imports for all of them once, which takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["genlab.training", "genlab.loaded_run"])
+    return context
 
 
 def lost_process(error: BaseException, trainer: pl.Trainer) -> ResourceError | None:

@@ -5,10 +5,7 @@ import logging
 import os
 import platform
 import shlex
-import subprocess
-import sys
 import warnings
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from genlab import __version__
 from genlab.callbacks.averaged_weights import AveragedWeights
 from genlab.callbacks.board import Board
 from genlab.callbacks.checkpoints import Checkpoints
@@ -125,32 +121,6 @@ def quieten() -> None:
         ".*Total length of `list` across ranks is zero.*",  # no validation items
     ):
         warnings.filterwarnings("ignore", message)
-
-
-def environment(config: dict[str, Any]) -> dict[str, Any]:
-    """What a run was made with: command, git state, packages, hardware, threads and seed."""
-
-    def git(*words: str) -> str | None:
-        here = Path(__file__).parent
-        try:
-            done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "genlab": __version__,
-        "git": {"commit": git("rev-parse", "HEAD"), "changed_files": git("status", "--porcelain")},
-        "python": platform.python_version(),
-        "packages": {found.metadata["Name"]: found.version for found in distributions()},
-        "platform": platform.platform(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "seed": config["seed"],
-    }
 
 
 def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:

@@ -2,15 +2,25 @@
 
 import multiprocessing
 import os
+import pkgutil
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from conftest import SHORT
+from hydra.core.plugins import Plugins
 
+import genlab as package
 from genlab import cli
 from genlab.callbacks.exact_state import ExactState
+
+# What a command imports when it is called, each fork would import anew.
+for module in pkgutil.walk_packages(package.__path__, "genlab."):
+    if not module.name.endswith("__main__"):
+        import_module(module.name)
+Plugins.instance()
 
 TRAIN = ["train", *SHORT]
 """Two epochs of three batches."""

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from genlab.checkpoint import load
-from genlab.config import compose
+from genlab.config import build, compose
+from genlab.datasets import embedded
 from genlab.datasets.avatars import Avatars
-from genlab.datasets.images import ImagesInMemory
-from genlab.datasets.packs import Item, PairedPack
+from genlab.datasets.base import Dataset
 from genlab.run import Run
 from genlab.training import fit, prepare
 
@@ -36,6 +36,9 @@ SHORT = [
 PHASES = ("gan_epochs", "classifier_epochs", "pretrain_epochs")
 """How long the first of a model's two phases is."""
 
+OF_A_RUN = ("batch_size", "num_workers", "_start")
+"""Attributes of a data set that do not change what it holds."""
+
 LARGE = 64 * 64
 """Numbers in an item above which it is large."""
 
@@ -55,28 +58,33 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _pictures_are_decoded_once() -> Iterator[None]:
-    """Decoding thousands of pictures takes seconds, and forks of the tests' process have them too."""
-    read, found = Avatars._images, dict[tuple[Any, ...], torch.Tensor]()
-    read_view, views = PairedPack.source, dict[tuple[Any, ...], ImagesInMemory]()
+def _embedded_data_are_read_once() -> Iterator[None]:
+    """Unpacking what comes with genlab takes up to seconds, and forks of the tests' process have it too."""
+    load_once, loaded = Dataset.load_once, dict[tuple[Any, ...], dict[str, Any]]()
+    read_avatars, avatars = Avatars._images, dict[tuple[Any, ...], torch.Tensor]()
+
+    def once(self: Dataset) -> None:
+        given = {name: value for name, value in vars(self).items() if name not in OF_A_RUN}
+        is_own = not type(self).__module__.startswith("genlab.datasets.")
+        if self.sources or is_own or any(isinstance(value, Path) for value in given.values()):
+            load_once(self)  # what a test has made
+            return
+        key = (embedded.ASSETS, type(self), repr(given))
+        if key not in loaded:
+            load_once(self)
+            loaded[key] = {name: value for name, value in vars(self).items() if name not in OF_A_RUN}
+        vars(self).update(loaded[key], sources=dict(loaded[key]["sources"]))
 
     def images(self: Avatars, archive: ZipFile, names: Sequence[str]) -> torch.Tensor:
         key = (*self.shape, *names)
-        if key not in found:
-            found[key] = read(self, archive, names)
-        return found[key]
-
-    def view_of(
-        self: PairedPack, archive: ZipFile, items: list[Item], view: str, flip_seed: int | None
-    ) -> ImagesInMemory:
-        key = (self.file, view, self.shape, flip_seed, *(item.files[view] for item in items))
-        if key not in views:
-            views[key] = read_view(self, archive, items, view, flip_seed)
-        return views[key]
+        if key not in avatars:
+            avatars[key] = read_avatars(self, archive, names)
+        return avatars[key]
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dataset, "load_once", once)
         patch.setattr(Avatars, "_images", images)
-        patch.setattr(PairedPack.__base__, "source", view_of)
+        build(composed()["dataset"], "dataset").load_once()  # MNIST, which most forks read
         yield
 
 

@@ -71,8 +71,9 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     """Finds the checkpoint and trains."""
     from genlab.callbacks.board import Board
     from genlab.checkpoint import load as load_checkpoint
+    from genlab.environment import environment
     from genlab.processes import is_main_process
-    from genlab.training import conclude, environment, fit, prepare
+    from genlab.training import conclude, fit, prepare
 
     old, config = run.config, composed.config
     is_named = name is not None and Path(name).is_file()

@@ -41,8 +41,9 @@ def main(
     Raises:
         GenlabError: the run cannot start, or was stopped.
     """
+    from genlab.environment import environment
     from genlab.processes import is_main_process, launched_from_outside
-    from genlab.training import environment, fit, prepare, resolve_threads
+    from genlab.training import fit, prepare, resolve_threads
 
     config = {**composed.config, "threads": resolve_threads(threads)}
     config["run_dir"] = None  # the folder may move

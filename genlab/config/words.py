@@ -1,6 +1,7 @@
 """The words of a command line: Hydra's overrides, made easier to type."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -41,7 +42,13 @@ def top_keys(command: str) -> list[str]:
     """The keys at the top of a command's YAML file."""
     path = find("", command)
     assert path is not None
-    return [key for key in yaml.safe_load(path.read_text(encoding="utf-8")) if key != "defaults"]
+    return list(_keys(path))
+
+
+@cache
+def _keys(path: Path) -> tuple[str, ...]:
+    """Read once for all words of a command."""
+    return tuple(key for key in yaml.safe_load(path.read_text(encoding="utf-8")) if key != "defaults")
 
 
 def quoted(text: str) -> str:

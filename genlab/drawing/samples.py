@@ -4,7 +4,6 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from genlab.drawing.seeds import check_labels, condition_of, sampled, sampled_by
 from genlab.errors import ResourceError, UsageError
 from genlab.loaded_run import load_model
 from genlab.models.capabilities import Samples
+from genlab.processes import fresh_processes
 from genlab.texts import condition_of_text
 from genlab.training import choose_device
 
@@ -43,7 +43,7 @@ def draw_samples(request: Request, usual: int) -> Tensor:
         "checkpoint": request.loaded.checkpoint,
         "weights": request.loaded.weights,
     }
-    with ProcessPoolExecutor(request.processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(request.processes, fresh_processes()) as pool:
         each = [
             pool.submit(draw_share, process, run, options, range(*shares[process : process + 2]))
             for process in range(request.processes)
