@@ -10,6 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 import torch
+import yaml
 
 from genlab.checkpoint import load
 from genlab.config import build, compose
@@ -88,27 +89,45 @@ def _embedded_data_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _a_text_of_yaml_is_parsed_once() -> Iterator[None]:
+    """Parsing is half of the time of composing, which most tests do, and forks of the tests' process."""
+    parse, parsed = yaml.load, dict[str, Any]()
+
+    def load(stream: Any, *loader: Any, **how: Any) -> Any:
+        if loader:  # PyYAML's own, which reads numbers otherwise than OmegaConf's
+            return parse(stream, *loader)
+        text = stream if isinstance(stream, str) else stream.read()
+        if text not in parsed:
+            parsed[text] = parse(text, **how)
+        return deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "load", load)
+        yield
+
+
 @cache
 def composed(*words: str) -> dict[str, Any]:
     """Of ``genlab train``; composing takes longer than many a test."""
     return compose("train", list(words)).config
 
 
-def small(model: str) -> list[str]:
-    """Words that save time: narrow networks of few blocks, short searches, and of large images batches of 6."""
-    recipe = composed(f"model={model}")
+def small(*words: str) -> list[str]:
+    """Words that save time, after those of a model: narrow networks of few blocks, of large images batches of 6."""
+    recipe = composed(*words)
     is_large = math.prod(recipe["dataset"].get("data_shape") or []) > LARGE
     sizes = dict.fromkeys(("width", "discriminator_width", "encoder_width"), 8)
     sizes |= dict.fromkeys(("num_blocks", "enhancer_blocks", "refine_steps"), 1)
-    words = [f"model.{key}={size}" for key, size in sizes.items() if key in recipe["model"]]
-    return words + ["dataset.batch_size=6"] * is_large
+    narrow = [f"model.{key}={size}" for key, size in sizes.items() if key in recipe["model"]]
+    return narrow + ["dataset.batch_size=6"] * is_large
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
     """The configuration of a short training of a model on its own default data, an epoch of each of its phases."""
     recipe = composed(f"model={model}")["model"]
     phases = [f"model.{key}=1" for key in PHASES if key in recipe]
-    return deepcopy(composed(f"model={model}", *SHORT, *small(model), *phases, *words))
+    return deepcopy(composed(f"model={model}", *SHORT, *small(f"model={model}"), *phases, *words))
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -512,19 +511,7 @@ def test_any_words_compose_to_one_configuration_or_are_refused(
 
 
 @pytest.fixture
-def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A saved configuration. The same text is parsed once for all examples, which is half of their time."""
-    parse, parsed = yaml.load, dict[str, Any]()
-
-    def load(stream: Any, *loader: Any, **how: Any) -> Any:
-        if loader:  # PyYAML's own, which reads numbers otherwise than OmegaConf's
-            return parse(stream, *loader)
-        text = stream if isinstance(stream, str) else stream.read()
-        if text not in parsed:
-            parsed[text] = parse(text, **how)
-        return deepcopy(parsed[text])
-
-    monkeypatch.setattr(yaml, "load", load)
+def saved(tmp_path: Path) -> Path:
     config.save(composed().config, tmp_path / "config.yaml")
     return tmp_path / "config.yaml"
 

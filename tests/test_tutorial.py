@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from child import genlab
-from conftest import composed, small
+from conftest import SHORT, composed, small
 from forked import forked
 
 from genlab.config import build
@@ -16,8 +16,7 @@ from genlab.datasets.avatars import Avatars, Counterfactuals
 __all__ = ["forked"]
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "tutorial").glob("*.md"))
-SHORT = {
-    "train": ["trainer.max_epochs=2", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "threads=1"],
+FEW = {
     "sample": ["batch_size=64"],
     "apply": ["device=cpu"],
     "datasets": ["num_items=2"],
@@ -53,8 +52,8 @@ def test_the_commands_of_the_tutorial(page: Path, tmp_path: Path, monkeypatch: p
         if "-m" in given:
             given = [re.sub(r"=([^,]+,[^,]+),.*", r"=\1", word) for word in given]
         if words[0] == "train":
-            given += small(next((word.removeprefix("model=") for word in words if word.startswith("model=")), "vae"))
-        code, output = genlab(*given, *SHORT[words[0]], folder=tmp_path)
+            given += SHORT + small(*(word for word in words if word.startswith(("model=", "dataset=", "+experiment="))))
+        code, output = genlab(*given, *FEW.get(words[0], ()), folder=tmp_path)
         assert code == 0, f"{shlex.join(words)}\n{output}"
         if words[0] == "datasets":
             exported = next(word.removeprefix("output=") for word in words if word.startswith("output="))
