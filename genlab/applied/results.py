@@ -8,6 +8,7 @@ from typing import Any
 from genlab.applied.inputs import STDIN, Inputs
 from genlab.applied.photographs import OPAQUE, SUFFIXES, Head, whole, written_suffix
 from genlab.applied.sheets import Sheet
+from genlab.datasets.layout import image_suffixes
 from genlab.errors import RunError, UsageError
 
 KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
@@ -81,11 +82,16 @@ def places_of(
         word: what is put after the names of files beside the images.
 
     Raises:
-        UsageError: more images are given than ``output`` is for, or a sheet has no folder to go to.
+        UsageError: more images are given than ``output`` is for, it is of a kind that is not written, or a sheet has no
+            folder to go to.
         RunError: something is there already.
     """
     path = usual if output is None else Path(output).expanduser()
     is_file = path.suffix.lower() in SUFFIXES and not path.is_dir() and output is not None
+    if output is not None and not path.is_dir() and path.suffix.lower() in image_suffixes() - set(SUFFIXES):
+        raise UsageError(
+            f"output={output}: {path.suffix} is not written; name a file in {', '.join(SUFFIXES)}, or a folder"
+        )
     if (output == "-" or is_file) and len(inputs.names) > 1:
         raise UsageError(f"output={output} is one image, but {len(inputs.names)} are given: name a folder")
     if sheet and (output in ("-", BESIDE) or is_file):

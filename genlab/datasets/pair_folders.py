@@ -31,6 +31,9 @@ from genlab.errors import DataError, UsageError
 
 LEFT_OUT = "are left out"
 
+WIDE = 1.1
+"""Pictures that are less than so many times as wide as high are hardly two side by side."""
+
 ALIKE = 0.02
 """Of a pair, how much the proportions of one picture may differ from those of the other."""
 
@@ -228,6 +231,7 @@ class PairedFolder(FolderOfTwo):
         if layout.side_by_side:
             domains = [Halves(first, right=False), Halves(first, right=True)]
             bad = self.unusable(domains[0], len(a))
+            self.doubt([self.folder / name for item, name in enumerate(a) if item not in bad])
         else:
             bad = read_all(len(a), Partners(first, second).probe, first.name, self.threads)
             if self.on_bad == "skip":
@@ -242,6 +246,18 @@ class PairedFolder(FolderOfTwo):
             part: Paired(self.stream(source, numbers, self.seed), self.stream(target, numbers, self.seed))
             for part, numbers in items.items()
         }
+
+    def doubt(self, files: list[Path]) -> None:
+        """Warns if the pictures are too narrow to be pairs, as single ones in a flat folder are."""
+        sizes = [size_of(file) for file in files[:100]]
+        narrow = [(width, height) for width, height in sizes if width < WIDE * height]
+        if 2 * len(narrow) > len(sizes):
+            width, height = narrow[0]
+            warnings.warn(
+                f"{self.folder}: pictures such as one of {width}x{height} are taken for two side by side, of "
+                f"{width // 2}x{height} each; if they are single ones, put sources into A/ and targets into B/",
+                stacklevel=2,
+            )
 
 
 class UnpairedFolder(FolderOfTwo):

@@ -38,6 +38,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
     how = {
         "unit": "dB",
         "degradation": model.degradation,
+        "baseline_is": model.baseline_name,
         "split": evaluation.held_out[0],
         "num_images": len(items),
         "seed": evaluation.seed,

@@ -51,6 +51,7 @@ def measure(evaluation: Evaluation) -> list[Score]:
                 found.setdefault(kind + name, []).append(values)
     how: dict[str, Any] = {
         "degradation": model.degradation,
+        "baseline_is": model.baseline_name,
         "split": evaluation.held_out[0],
         "num_images": len(items),
         "seed": evaluation.seed,

@@ -256,8 +256,10 @@ class Translates(Protocol):
 class Restores(Translates, Protocol):
     """Is trained to undo ``degrade`` of images in [-1, 1], which ``degradation`` says in words.
 
-    ``baseline`` is the answer without learning.
+    ``baseline`` is the answer without learning, which ``baseline_name`` says in words.
     """
+
+    baseline_name: str
 
     @property
     def degradation(self) -> str: ...

@@ -58,6 +58,7 @@ class ContextEncoder(GenerativeModel):
     directions = ("x_to_y",)
     stride = 1
     scale = 1
+    baseline_name = "the smooth filling"
     fill: Tensor
 
     def __init__(

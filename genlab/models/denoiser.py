@@ -144,6 +144,7 @@ class Denoiser(GenerativeModel):
     best_by = ("val/psnr", "max")
     directions = ("x_to_y",)
     scale = 1
+    baseline_name = "the noisy image"
 
     def __init__(
         self,

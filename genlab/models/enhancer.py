@@ -96,6 +96,7 @@ class Enhancer(GenerativeModel):
     Differs from the paper:
         - Sources are made from the targets; the paper's pairs come from elsewhere.
         - The spoilt photograph may be added to the U-Net's output: ``skip: input``.
+        - Nothing is normalized with ``norm: none``: an image's own statistics forget how dark it is.
         - The U-Net has dropout from a depth of 5 on alone, so that with one of 4 nothing is random.
     """
 
@@ -103,6 +104,7 @@ class Enhancer(GenerativeModel):
     best_by = ("val/psnr", "max")
     directions = ("x_to_y",)
     scale = 1
+    baseline_name = "one correction of light and contrast for all"
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ class FromLowResolution(FeatureLoss):
     loss_name = "content loss"
     directions = ("x_to_y",)
     stride = 1
+    baseline_name = "bicubic interpolation"
     scale: int
     generator: Generator
     content: ContentLoss

@@ -214,6 +214,8 @@ def test_beside_and_single_files(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "new" / "c.webp").size == (20, 20)
     with pytest.raises(UsageError, match=r"c\.webp is one image, but 3 are given: name a folder"):
         run(Fake(negative), str(tmp_path / "in"), tmp_path / "c.webp")
+    with pytest.raises(UsageError, match=r"a\.gif: \.gif is not written; name a file in \.jpg, .*, or a folder"):
+        run(Fake(negative), str(tmp_path / "in" / "b.png"), tmp_path / "a.gif")
     with pytest.raises(UsageError, match="sheet=png goes with a folder of its own, not with output=beside"):
         run(Fake(negative), str(tmp_path / "in" / "b.png"), Path("beside"), sheet="png")
 

@@ -67,6 +67,7 @@ class Enlarger(Translator):
 
     scale = 2
     degradation = "every other pixel"
+    baseline_name = "the same"
 
     def degrade(self, images: Tensor, generator: Any = None) -> Tensor:
         return images[..., ::2, ::2].contiguous()

@@ -162,6 +162,15 @@ def test_a_width_that_cannot_be_halved_is_bad(side_by_side: Path) -> None:
         ready(paired(side_by_side))
 
 
+def test_single_pictures_that_pass_for_pairs_are_told(tmp_path: Path) -> None:
+    for number in range(6):
+        save(picture(number, (20, 20)), tmp_path / "single" / f"{number}.png")
+    with pytest.warns(
+        UserWarning, match="one of 20x20 are taken for two side by side, of 10x20 each; if they are single"
+    ):
+        ready(paired(tmp_path / "single", num_validation=1, num_test=1))
+
+
 def test_exif_turns_both_halves(tmp_path: Path) -> None:
     """A picture that is stored on its side is halved as it is seen."""
     both = Image.new("RGB", (40, 10), "red")

@@ -25,6 +25,7 @@ class Brightens(GenerativeModel):
     scale = 1
     stride = 4
     degradation = "darker by 0.4"
+    baseline_name = "the darker image"
 
     def degrade(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return images - 0.4
@@ -58,6 +59,7 @@ def test_psnr_is_of_the_part_that_the_model_can_take() -> None:
     psnr, ssim, distance = restoration.measure(evaluation(Brightens(), splits()))
     assert psnr.name == "psnr"
     assert psnr.value == pytest.approx(-20 * torch.tensor(0.05).log10().item(), abs=1e-4)
+    assert psnr.how["baseline_is"] == "the darker image"
     assert psnr.how["baseline"] == pytest.approx(-20 * torch.tensor(0.2).log10().item(), abs=1e-4)
     assert psnr.how["border"] == 4
     assert psnr.how["num_images"] == 6
