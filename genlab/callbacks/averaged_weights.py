@@ -18,17 +18,20 @@ from genlab.errors import UsageError
 Weights = Mapping[str, Mapping[str, Tensor]]
 """The state of each network, by the network's name."""
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 
 class AveragedWeights(pl.Callback):
     """Keeps averages of networks, updated after each batch: decay · average + (1 - decay) · weights.
 
-    The first batch gives the first average, which weighs much until 1 / (1 - decay) batches or more are done. Buffers
-    are averaged too: the running statistics of batch norm belong to the weights. The training itself is the same as
-    without, to the bit; the averages are part of each checkpoint.
+    The first batch gives the first average. After n batches the decay is at most (1 + n) / (10 + n), as TensorFlow's
+    moving averages have it: in a short training the first weights, which have learned nothing, would else weigh much.
+    Buffers are averaged too: the running statistics of batch norm belong to the weights. The training itself is the
+    same as without, to the bit; the averages are part of each checkpoint.
 
     Args:
         networks: attributes of the model, as ``generator``.
-        decay: in [0, 1); 0.999 averages about the last 1,000 batches.
+        decay: in [0, 1); 0.999 averages about the last 1,000 batches, once 9,000 are done.
     """
 
     def __init__(
@@ -57,7 +60,11 @@ class AveragedWeights(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Begins with copies."""
         self.check_model(pl_module)
-        average = get_ema_multi_avg_fn(self.decay)
+
+        def average(averages: Tensors, weights: Tensors, num_batches: Tensor | int) -> None:
+            decay = min(self.decay, (1 + int(num_batches)) / (10 + int(num_batches)))
+            get_ema_multi_avg_fn(decay)(averages, weights, num_batches)
+
         self.averages = {
             name: AveragedModel(pl_module.get_submodule(name), multi_avg_fn=average, use_buffers=True)
             for name in self.networks

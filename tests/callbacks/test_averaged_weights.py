@@ -47,9 +47,15 @@ def averages(decay: float, values: list[float]) -> dict[str, Tensor]:
 
 def test_the_average_is_the_closed_form_and_begins_with_the_first_batch() -> None:
     found = averages(0.75, [4, 8, 0])
-    expected = 0.75**2 * 4 + 0.75 * 0.25 * 8 + 0.25 * 0
+    first, second = 2 / 11, 3 / 12  # decays; (1 + n) / (10 + n) reaches 0.75 after 26 batches
+    expected = second * (first * 4 + (1 - first) * 8) + (1 - second) * 0
     torch.testing.assert_close(found["weight"], torch.tensor([expected]))
     torch.testing.assert_close(found["running_mean"], torch.tensor([10 * expected]))  # buffers too
+
+
+def test_in_the_end_the_decay_is_the_one_that_was_set() -> None:
+    found = averages(0.75, [*30 * [1.0], 0.0, 0.0])
+    torch.testing.assert_close(found["weight"], torch.tensor([0.75**2]))
 
 
 def test_without_decay_the_average_is_the_last() -> None:
@@ -85,8 +91,8 @@ def test_a_checkpoint_holds_the_average_of_the_checkpoints_before_it(tmp_path: P
     name = "generator.1.weight"
     key = name.removeprefix("generator.")
     assert torch.equal(saved_in(first)["generator"][key], first["state_dict"][name])
-    middle = (first["state_dict"][name] + second["state_dict"][name]) / 2
-    torch.testing.assert_close(saved_in(second)["generator"][key], middle)
+    expected = torch.lerp(first["state_dict"][name], second["state_dict"][name], 9 / 11)  # decay 2 / 11
+    torch.testing.assert_close(saved_in(second)["generator"][key], expected)
 
 
 def test_a_run_is_loaded_with_its_averages_or_its_last_weights(uninterrupted: tuple[Path, dict[str, Any]]) -> None:
