@@ -30,6 +30,9 @@ from genlab.errors import ResourceError, RunError
 
 OUTPUTS = Path("outputs")
 
+TIME_IS_OVER = "trainer.max_time is over"
+"""Why a run ended, in its status."""
+
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON so that ``path`` is never half-written."""

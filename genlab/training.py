@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -32,7 +33,7 @@ from genlab.datasets.base import Dataset
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.processes import lost_process
-from genlab.run import Run, write_json
+from genlab.run import TIME_IS_OVER, Run, write_json
 
 
 def build_model(config: dict[str, Any]) -> GenerativeModel:
@@ -220,9 +221,15 @@ def fit(
     if trainer.is_global_zero:
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)
-        if trainer.should_stop and config["trainer"]["max_time"] is None and "pruned" not in run.status:
+        timer = next((callback for callback in trainer.callbacks if isinstance(callback, Timer)), None)
+        epochs = trainer.max_epochs or -1
+        is_over = timer is not None and (timer.time_remaining() or 0) <= 0 and trainer.current_epoch != epochs
+        if is_over:
+            console.print(f"{TIME_IS_OVER}, with {trainer.current_epoch} of {epochs} epochs done", highlight=False)
+        elif trainer.should_stop and timer is None and "pruned" not in run.status:
             console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
-        conclude(run, config, board, metrics, grids[0].last_picture if grids else None)
+        picture = grids[0].last_picture if grids else None
+        conclude(run, config, board, metrics, picture, TIME_IS_OVER if is_over else None)
 
 
 def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
@@ -238,22 +245,39 @@ def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
     return "sample", f"genlab sample {folder}"
 
 
-def conclude(run: Run, config: dict[str, Any], board: Board, metrics: dict[str, float], picture: Path | None) -> None:
-    """The last that a run writes: its final values, in TensorBoard's table too."""
+def conclude(
+    run: Run,
+    config: dict[str, Any],
+    board: Board,
+    metrics: dict[str, float],
+    picture: Path | None,
+    reason: str | None = None,
+) -> None:
+    """The last that a run writes: its final values, in TensorBoard's table too.
+
+    Args:
+        reason: why it ended, if not by its epochs or steps.
+    """
     board.write_result(config)
-    report(run, config, metrics, picture)
+    report(run, config, metrics, picture, reason)
 
 
-def doubled(trainer: dict[str, Any]) -> str:
-    """The budget of a run, twice as large, as words."""
+def doubled(trainer: dict[str, Any], reason: str | None) -> str:
+    """The budget of a run that was used up, twice as large, as words."""
+    if reason == TIME_IS_OVER:
+        days, hours, minutes, seconds = map(int, trainer["max_time"].split(":"))
+        minutes, seconds = divmod(2 * (((days * 24 + hours) * 60 + minutes) * 60 + seconds), 60)
+        return f"trainer.max_time={minutes // 1440:02}:{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}"
     epochs = f"trainer.max_epochs={max(2 * trainer['max_epochs'], 1)}"
     return epochs if trainer["max_steps"] == -1 else f"{epochs} trainer.max_steps={2 * trainer['max_steps']}"
 
 
-def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None) -> None:
+def report(
+    run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None, reason: str | None
+) -> None:
     """Writes the final values and prints them, the picture of samples and the commands to type next."""
     write_json(run.folder / "metrics.json", metrics)
-    run.write_status(state="finished", reason=None)
+    run.write_status(state="finished", reason=reason)
     console = Console()
     table = Table("metric", "value", box=None)
     for name, value in metrics.items():
@@ -264,9 +288,9 @@ def report(run: Run, config: dict[str, Any], metrics: dict[str, float], picture:
     if picture is not None:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
     for what, command in (
-        ("go on", f"genlab resume {folder} {doubled(config['trainer'])}"),
+        ("go on", f"genlab resume {folder} {doubled(config['trainer'], reason)}"),
         use_of(config, folder),
         ("evaluate", f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),
     ):
-        console.print(f"{what:<12} {command}", soft_wrap=True, highlight=False)
+        console.print(f"{what:<12} {command}", soft_wrap=True, highlight=False, markup=False)

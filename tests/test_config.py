@@ -96,7 +96,10 @@ def test_words_that_cannot_be_composed(word: str, message: str) -> None:
         ("trainer.log_every_n_steps=0", "expected at least 1"),
         ("trainer.limit_train_batches=0", "trainer.limit_train_batches=0: expected at least 1 or more than 0"),
         ("trainer.limit_val_batches=1.5", "or at most 1"),
-        ("trainer.max_time=tomorrow", "trainer.max_time=tomorrow: expected text like"),
+        (
+            "trainer.max_time=tomorrow",
+            "trainer.max_time=tomorrow: expected days, hours, minutes and seconds as 00:01:30:00",
+        ),
         ("+trainer.foo=1", "no key 'trainer.foo' in Trainer"),
         ("+trainer.logger=false", "no key 'trainer.logger'"),
         ("~trainer.max_epochs", "the key 'trainer.max_epochs' is missing"),

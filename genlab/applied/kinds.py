@@ -107,7 +107,10 @@ def check_request(kind: str, model: Any, data_shape: tuple[int, ...], settings: 
         )
     if kind == "edits" and not attributes:
         names = ", ".join(model.attribute_names)
-        raise UsageError(f"kind=edits: what is to change? attributes=[{model.attribute_names[0]}]\nattributes: {names}")
+        raise UsageError(
+            f"kind=edits: what is to change? attributes=[{model.attribute_names[0]}]\nattributes: {names}\n"
+            "or find the latents alone: kind=projection"
+        )
     if attributes:
         model.condition(attributes)
     shapes = [data_shape]

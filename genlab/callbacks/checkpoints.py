@@ -1,6 +1,7 @@
 """When a run is saved, under which names, and what a signal does."""
 
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -86,6 +87,12 @@ class Checkpoints(Checkpoint):
             self.save(trainer, pl_module, best=better)
         self.obey(number)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The only checkpoint of a run that ends within its first epoch is its best, too."""
+        last, best = (self.run.checkpoints / f"{name}.ckpt" for name in ("last", "best"))
+        if trainer.is_global_zero and last.is_file() and not best.is_file():
+            give_name(last, best)
+
     def agree(self, trainer: pl.Trainer) -> tuple[int, bool]:
         """The signal and whether a save is due by time, the same on every process."""
         is_due = time.monotonic() - self.saved_at >= self.every_n_seconds
@@ -102,7 +109,9 @@ class Checkpoints(Checkpoint):
         if number in STOPPING:
             name = signal.Signals(number).name
             raise InterruptedRunError(
-                f"stopped by {name} after step {self.saved_step}; nothing is lost", STOPPING[number]
+                f"stopped by {name} after step {self.saved_step}; nothing is lost\n"
+                f"go on with `genlab resume {shlex.quote(os.path.relpath(self.run.folder))}`",
+                STOPPING[number],
             )
 
     def is_better(self, trainer: pl.Trainer) -> bool:

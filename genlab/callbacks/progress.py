@@ -28,6 +28,7 @@ class TrainingProgress(pl.Callback):
         self.items = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epoch_started = time.monotonic()  # a run that goes on within an epoch does not start that epoch
         if not self.live or not trainer.is_global_zero:
             return
         self.bars = Progress(

@@ -73,7 +73,7 @@ def main(
             grey where something is missing and all these ways; ``completions.npz`` with the arrays ``files`` and
             ``completions`` ``(N, num_samples, C, H, W)``. ``projection``: the latent whose image is nearest,
             ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays ``files``, ``latents`` and
-            ``errors``. None is the first of these that the model can do; edits where attributes are given.
+            ``errors``. None is the first that the model can do.
         direction: of translations, ``x_to_y`` or ``y_to_x``; None is the first that the model has.
         tile: side in pixels of the squares that larger images are cut into for translation; they overlap and pass into
             each other. Smaller ones take less memory; None translates all images whole.
@@ -145,12 +145,11 @@ def usual_kind(model: Any, attributes: list[str] | None, mask: str | None) -> Ki
     """The first that the model can do, unless an option says which."""
     from genlab.models.capabilities import Blends
 
-    if attributes:
-        return "edits"
     able = abilities(model)
     if mask and not isinstance(model, Blends) and not able["translations"]:
         return "completions"
-    return next((kind for kind in ("translations", "blends", "completions", "anomalies") if able[kind]), "projection")
+    usual: tuple[Kind, ...] = ("translations", "blends", "edits", "completions", "anomalies")
+    return "edits" if attributes else next((kind for kind in usual if able[kind]), "projection")
 
 
 def abilities(model: Any) -> dict[Kind, bool]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.config import Composed, check, difference, load, save
 from genlab.errors import RunError
-from genlab.run import Run, write_json
+from genlab.run import TIME_IS_OVER, Run, write_json
 
 if TYPE_CHECKING:
     from genlab.datasets.base import Dataset
@@ -88,7 +88,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
         if about is not None and run.status["state"] != "finished" and is_main_process():
             # It was killed between its last checkpoint and its report.
             conclude(run, config, Board(run, None), about["metrics"], None)
-        print(f"{run.folder} is already complete, after step {step}; to go on, give more: {spent(config, step)}")
+        print(f"{run.folder} is already complete, after step {step}; to go on, give more: {spent(run, config, step)}")
         return
     model, dataset = prepare(config)
     if about is not None and not allow_data_change:
@@ -122,8 +122,10 @@ def is_complete(config: dict[str, Any], about: dict[str, Any] | None) -> bool:
     return (epochs != -1 and about["step"] >= epochs * about["batches"]) or (steps != -1 and about["step"] >= steps)
 
 
-def spent(config: dict[str, Any], step: int) -> str:
+def spent(run: Run, config: dict[str, Any], step: int) -> str:
     """The word that gives a run more to do."""
+    if run.status.get("reason") == TIME_IS_OVER:
+        return f"trainer.max_time=…, which is {config['trainer']['max_time']} in all"
     steps = config["trainer"]["max_steps"]
     if 0 <= steps <= step:
         return f"trainer.max_steps=…, which is {steps}, or -1 for epochs alone"
@@ -133,4 +135,5 @@ def spent(config: dict[str, Any], step: int) -> str:
 def has_stopped_by_itself(run: Run, about: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether it converged or its time was over, and no budget was raised."""
     stopped = run.status["state"] == "finished" or (about is not None and about["should_stop"])
-    return stopped and all(old["trainer"][key] == new["trainer"][key] for key in BUDGET)
+    budget = ["max_time"] if run.status.get("reason") == TIME_IS_OVER else BUDGET
+    return stopped and all(old["trainer"][key] == new["trainer"][key] for key in budget)

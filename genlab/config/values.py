@@ -65,11 +65,22 @@ WISHES = {
 """Pydantic's kinds of faults, as the end of "expected …"."""
 
 
+PATTERNS = {
+    "^[0-9]+-[0-9]+$": "a range such as 0-99",
+    r"^\d\d:\d\d:\d\d:\d\d$": "days, hours, minutes and seconds as 00:01:30:00",
+    r"^relu[1-5]_[1-4]$": "a layer such as relu3_1",
+    r"^relu[2-5]_[1-4]$": "a layer such as relu3_1",
+    r"^[\w.-]+$": "letters, digits, dots, hyphens and underscores",
+}
+"""What a person calls text of a pattern."""
+
+
 def expected(error: Any) -> str:
     """What would have been taken."""
     wishes: list[str] = []
     for fault in error.errors(include_url=False):
-        text = WISHES.get(fault["type"], str(fault["msg"])).format_map(fault.get("ctx", {}))
+        about = fault.get("ctx", {})
+        text = PATTERNS.get(about.get("pattern")) or WISHES.get(fault["type"], str(fault["msg"])).format_map(about)
         inside = [part for part in fault["loc"] if isinstance(part, int)]
         text = f"{text} at position {inside[-1] + 1}" if inside else text
         if text not in wishes and "is_instance_of" not in fault["type"]:

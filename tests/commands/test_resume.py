@@ -39,7 +39,7 @@ def contents(run: Path) -> dict[str, bytes]:
 def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, tmp_path: Path) -> None:
     words = ["train", f"model={model}", "accelerator=cpu", "threads=1", "trainer.max_epochs=2", "callbacks=none"]
     words += ["trainer.limit_train_batches=4", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
-    words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16", *small(model)]
+    words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16", *small(f"model={model}")]
     (tmp_path / "whole").mkdir()
     started = time.monotonic()
     whole = Child(*words, "run_dir=run", folder=tmp_path / "whole")
@@ -132,6 +132,27 @@ def test_a_run_whose_steps_are_over_says_so_and_how_to_go_on(tmp_path: Path) -> 
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 8
 
 
+def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> None:
+    words = ["trainer.max_epochs=100000", "trainer.max_time=00:00:00:01", "run_dir=run"]
+    code, output = genlab(*TRAIN, *words, folder=tmp_path)
+    assert code == 0
+    assert "trainer.max_time is over, with " in output
+    [hint] = [line.split()[3:] for line in output.splitlines() if line.startswith("go on")]
+    assert hint == ["resume", "run", "trainer.max_time=00:00:00:02"]
+    before = load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"]
+    for more in ([], ["trainer.max_epochs=200000"]):
+        code, output = genlab("resume", "run", *more, folder=tmp_path)
+        assert code == 0
+        assert "to go on, give more: trainer.max_time=…, which is 00:00:00:01 in all" in output
+    assert genlab(*hint, folder=tmp_path)[0] == 0
+    assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] > before
+
+
+def test_a_run_that_ends_within_its_first_epoch_has_a_best_checkpoint(tmp_path: Path) -> None:
+    assert genlab(*TRAIN, "trainer.max_steps=2", "run_dir=run", folder=tmp_path)[0] == 0
+    assert load(tmp_path / "run" / "checkpoints" / "best.ckpt")["genlab"]["step"] == 2
+
+
 def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
     words = ["train", "model=bayes_classifier", "callbacks=none", "trainer.limit_train_batches=8", "run_dir=run"]
     assert genlab(*words, folder=tmp_path)[0] == 0
@@ -197,6 +218,9 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(run: Path) -> None
         data[len(data) // 2] ^= 1
         path.unlink()
         path.write_bytes(data)
+    code, output = genlab("sample", "run", folder=run.parent)
+    assert code == 4
+    assert "does not match)\ntake the newest that is whole: checkpoint=step-000000003" in output
     code, output = genlab("resume", "run", "trainer.max_steps=-1", "trainer.max_epochs=3", folder=run.parent)
     assert code == 0, output
     assert "last.ckpt is damaged or cut short" in output

@@ -210,7 +210,7 @@ def test_signals_lose_nothing(tmp_path: Path, number: int, code: int) -> None:
     assert child.code() == code, child.output
     if code:
         assert f"stopped by {signal.Signals(number).name} after step" in child.output
-        assert "nothing is lost" in child.output
+        assert "nothing is lost\ngo on with `genlab resume " in child.output
         assert Run(tmp_path / "run").status["state"] == "interrupted"
         assert genlab("resume", "run", folder=tmp_path)[0] == 0
     assert (tmp_path / "run" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
