@@ -220,7 +220,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(run: Path) -> None
         path.write_bytes(data)
     code, output = genlab("sample", "run", folder=run.parent)
     assert code == 4
-    assert "does not match)\ntake the newest that is whole: checkpoint=step-000000003" in output
+    assert "does not match)\ntake the newest that is whole: checkpoint=step-000000004" in output
     code, output = genlab("resume", "run", "trainer.max_steps=-1", "trainer.max_epochs=3", folder=run.parent)
     assert code == 0, output
     assert "last.ckpt is damaged or cut short" in output
