@@ -134,7 +134,8 @@ def measure(
     left_out = {name: reason for name, module in chosen.items() if (reason := module.unfit(evaluation))}
     reasons = "\n".join(f"  {name}: {reason}" for name, reason in left_out.items())
     if left_out and all_must_apply:
-        raise UsageError(f"this cannot be measured:\n{reasons}")
+        fitting = ", ".join(name for name, module in choose(None).items() if not module.unfit(evaluation))
+        raise UsageError(f"this cannot be measured:\n{reasons}\nwhat can be: {fitting or 'nothing'}")
     if len(left_out) == len(chosen):
         raise UsageError(f"nothing can be measured:\n{reasons}")
     scores = [score for name in chosen if name not in left_out for score in chosen[name].measure(evaluation)]

@@ -217,7 +217,7 @@ class Check:
             return
         fitting = [name for name in options("dataset") if fits(name, model)]
         chosen = self.composed.choices.get("dataset", self.config["dataset"].get("name"))
-        eaten = getattr(model.batch_type, "__name__", str(model.batch_type))
+        eaten = " or ".join(kind.__name__ for kind in get_args(model.batch_type) or (model.batch_type,))
         raise UsageError(
             f"dataset={chosen} does not fit model={self.composed.choices.get('model')}: {model.__name__} takes batches "
             f"of {eaten}, {chosen} gives {dataset.batch_type.__name__}\n"
