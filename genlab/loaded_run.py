@@ -56,8 +56,9 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
         step, state = 0, load(path) if path is not None else None
     except RunError as error:
         whole, _ = Run(folder).newest_good()
-        instead = f"take the newest that is whole: checkpoint={whole.stem}" if whole else "no other of it is whole"
-        raise RunError(f"{error}\n{instead}") from error
+        if whole is None or whole == path:
+            raise
+        raise RunError(f"{error}\ntake the newest that is whole: checkpoint={whole.stem}") from error
     config = state["genlab"]["config"] if state is not None else run.config
     try:
         # Built in its own precision, which a checkpoint of precision=64-true is copied to.

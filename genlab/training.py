@@ -222,10 +222,11 @@ def fit(
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)
         timer = next((callback for callback in trainer.callbacks if isinstance(callback, Timer)), None)
-        epochs = trainer.max_epochs or -1
-        is_over = timer is not None and (timer.time_remaining() or 0) <= 0 and trainer.current_epoch != epochs
+        done, epochs = trainer.current_epoch, trainer.max_epochs
+        is_over = timer is not None and (timer.time_remaining() or 0) <= 0 and done != epochs
         if is_over:
-            console.print(f"{TIME_IS_OVER}, with {trainer.current_epoch} of {epochs} epochs done", highlight=False)
+            of = f"{done} of {epochs}" if epochs != -1 else f"{done}"
+            console.print(f"{TIME_IS_OVER}, with {of} epochs done", highlight=False)
         elif trainer.should_stop and timer is None and "pruned" not in run.status:
             console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
         picture = grids[0].last_picture if grids else None
