@@ -178,6 +178,7 @@ def test_edits_of_a_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("run", "words", "sentence"),
     [
+        ("editor", [], "kind=edits: what is to change? attributes=[long_hair]"),
         ("editor", ["kind=edits"], "kind=edits: what is to change? attributes=[long_hair]"),
         ("editor", ["attributes=[hat]"], "attributes=[hat]: no attribute 'hat'"),
         ("editor", ["kind=projection", "attributes=[glasses]"], "attributes=[glasses] go with kind=edits"),

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from child import TRAIN, Child, genlab
+from conftest import composed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genlab import config
 from genlab.checkpoint import load
 from genlab.run import Run
+from genlab.training import report
 
 
 def test_a_run_folder_is_complete(tmp_path: Path) -> None:
@@ -232,3 +234,8 @@ def test_a_cluster_must_be_told_the_folder(tmp_path: Path, monkeypatch: pytest.M
     code, output = genlab(*TRAIN, "accelerator=ddp_cpu", folder=tmp_path)
     assert code == 2
     assert "run_dir=outputs/NAME" in output
+
+
+def test_the_command_that_edits_names_an_attribute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(Run.create(tmp_path / "run"), composed("model=icgan"), {}, None, None)
+    assert "run input=FILE_OR_FOLDER 'attributes=[long_hair]'\n" in capsys.readouterr().out
