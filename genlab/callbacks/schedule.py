@@ -40,8 +40,8 @@ class Schedule(pl.Callback):
     ) -> None:
         if batch_idx > 0:
             return
-        rates = {f"lr_{number}": rates_of(optimizer)[0] for number, optimizer in enumerate(trainer.optimizers, 1)}
-        named = {"lr": rates["lr_1"]} if len(rates) == 1 else rates
+        rates = {f"train/lr_{number}": rates_of(optimizer)[0] for number, optimizer in enumerate(trainer.optimizers, 1)}
+        named = {"train/lr": rates["train/lr_1"]} if len(rates) == 1 else rates
         for logger in trainer.loggers:
             logger.log_metrics(named | {"epoch": trainer.current_epoch}, trainer.global_step)
 

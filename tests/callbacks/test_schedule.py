@@ -26,7 +26,7 @@ def rates(scheduler: Any, num_epochs: int) -> list[float]:
     return found
 
 
-def logged(folder: Path, name: str = "lr") -> list[tuple[int, float]]:
+def logged(folder: Path, name: str = "train/lr") -> list[tuple[int, float]]:
     """Each step that a rate was logged at."""
     with (folder / "log.csv").open(newline="") as file:
         return [(int(row["step"]), float(row[name])) for row in csv.DictReader(file) if row.get(name)]
@@ -84,13 +84,13 @@ def test_every_optimizer_of_a_model_follows(tmp_path: Path) -> None:
     words = ["schedule=multi_step", "schedule.milestones=[1]", "optimizer.lr=1e-3", "dataset.batch_size=4"]
     state = trained(tmp_path / "run", short_config("dcgan", *words, "trainer.limit_train_batches=1"))
     assert [optimizer["param_groups"][0]["lr"] for optimizer in state["optimizer_states"]] == [1e-4, 1e-4]
-    for name in ("lr_1", "lr_2"):
+    for name in ("train/lr_1", "train/lr_2"):
         assert logged(tmp_path / "run", name) == [(1, 1e-3), (2, 1e-4)]
 
 
 def test_a_constant_rate_is_not_logged(tmp_path: Path) -> None:
     state = trained(tmp_path / "run", short_config("vae", "trainer.max_steps=1"))
-    assert "lr" not in (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
+    assert "train/lr" not in (tmp_path / "run" / "log.csv").read_text().splitlines()[0].split(",")
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3
 
 
