@@ -228,7 +228,11 @@ def test_a_checkpoint_away_from_its_run_writes_nowhere(capsys: Capture, run: Pat
     [
         (["metrics=[elbow]"], 2, f"no metric 'elbow'; did you mean 'elbo'?\nmetrics: {', '.join(ALL)}"),
         (["metrics=[fid]"], 2, "no metric 'fid'\nmetrics: "),
-        (["metrics=[elbo,log_likelihood]"], 2, "VAE cannot compute its likelihood\nwhat can be: active_units, "),
+        (
+            ["metrics=[elbo,log_likelihood]"],
+            2,
+            "log_likelihood: VAE cannot compute its likelihood\nwhat can be: active_units, class_coverage, elbo, ",
+        ),
         (["metrics=[]"], 2, "metrics=[]: expected at least 1 values"),
         (["metrics=elbo"], 2, "metrics=elbo: expected a list"),
         (["features=fashon"], 2, "features=fashon: there is no such network"),
