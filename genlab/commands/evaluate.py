@@ -23,6 +23,8 @@ def main(
     weights: WeightsChoice | None,
     num_samples: PositiveInt,
     features: str,
+    temperature: Annotated[float, Field(ge=0.01)] | None,
+    guidance: Annotated[float, Field(ge=0)] | None,
     iwae_k: PositiveInt,
     iwae_images: PositiveInt,
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)],
@@ -40,6 +42,7 @@ def main(
         num_samples: samples for the distances, and at most as many held-out images.
         features: the network of the distances: ``auto``, ``digit``, ``fashion``, ``imagenet``, a file or a class;
             ``auto`` is the one that knows the images or, of other images, ``imagenet``.
+        temperature, guidance: of the samples, as in ``genlab sample``; likelihoods have nothing to do with them.
         iwae_k: draws an image of the importance-weighted bound.
         iwae_images: images of that bound.
         seed: of all draws, and of which held-out images are taken where not all are.
@@ -47,11 +50,13 @@ def main(
 
     Raises:
         RunError: no such run or checkpoint.
-        UsageError: no such metric or network, it does not apply, or averaged weights are wanted of a run without.
+        UsageError: no such metric or network, it does not apply, the model has no temperature or guidance, or averaged
+            weights are wanted of a run without.
         DataError: the data or the network's weights are damaged.
     """
     import torch
 
+    from genlab.drawing.request import draw_by
     from genlab.loaded_run import load_model
     from genlab.metrics.evaluation import Evaluation, holds_images
     from genlab.metrics.features import feature_network
@@ -60,6 +65,7 @@ def main(
 
     chosen = choose(metrics)
     loaded = load_model(run, checkpoint, weights)
+    draw_by(loaded.model, temperature, guidance)
     known = loaded.dataset.features or ("imagenet" if holds_images(loaded.dataset) else None)
     network = feature_network(features, known)
     where = choose_device(device)
@@ -87,6 +93,9 @@ def main(
         "weights": loaded.weights,
         "step": loaded.step,
     }
+    drawn_by = {"temperature": temperature, "guidance": guidance}
+    drawn_by = {word: value for word, value in drawn_by.items() if value is not None}
+    report |= drawn_by
     # A checkpoint file that was copied elsewhere has no run folder to write to.
     path = loaded.folder / "evaluation.json" if (loaded.folder / "config.yaml").is_file() else None
     if path is not None:
@@ -96,7 +105,8 @@ def main(
         return
     averaged = ", averaged weights" if loaded.weights == "averaged" else ""
     about = f"{evaluation.model_name} on {loaded.dataset.name}, checkpoint '{loaded.checkpoint}'"
-    print(f"{about}, step {loaded.step}{averaged}")
+    by = "".join(f", {word} {value:g}" for word, value in drawn_by.items())
+    print(f"{about}, step {loaded.step}{averaged}{by}")
     print_table(scores, left_out)
     if path is not None:
         print(f"written to {os.path.relpath(path)}")

@@ -30,6 +30,7 @@ def main(
     attributes: Annotated[list[str], Field(min_length=1)] | None,
     text: Annotated[str, Field(min_length=1)] | None,
     temperature: Annotated[float, Field(ge=0.01)] | None,
+    guidance: Annotated[float, Field(ge=0)] | None,
     truncation: Annotated[float, Field(ge=0.01)] | None,
     binary: bool,
     steps: Annotated[int, Field(ge=2)],
@@ -74,6 +75,8 @@ def main(
         text: that each sample begins with or, of a model that rewrites, is another wording of; None: they begin with
             nothing, or held-out sentences are rewritten.
         temperature: what the logits of a pixel or letter are divided by; below 1, likely ones are drawn more often.
+        guidance: how much each pixel is drawn towards its class: what the model itself says about the class counts so
+            often beside what it says about the pixel; see ``genlab.models.from_pixels``.
         truncation: takes latents from the middle of the prior: normal ones of a larger size are drawn again, uniform
             ones multiplied by it; see ``genlab.latents.truncated``.
         binary: draws pixels from p(x|z) instead of showing its mean.
@@ -88,7 +91,7 @@ def main(
             several. The images are those of one process.
         weights: ``averaged`` over the training (``callbacks=averaged``) or the ``last``; None is averaged if there are.
         output: the folder; None is ``samples/<kind>-<checkpoint>-seed-<seed>`` in the run folder, with the seeds,
-            labels, attributes, text, weights, temperature, truncation and interpolation if they are given.
+            labels, attributes, text, weights, temperature, guidance, truncation and interpolation if they are given.
         json: prints ``{"folder", "kind", "files", "shape", "checkpoint", "weights", "step", "seed"}``, ``seeds``
             instead of ``seed`` where they are given, the distances of ``neighbours``, and ``texts`` if it is text.
 
@@ -122,6 +125,7 @@ def main(
         "text": letters,
         "weights": weights,
         "temperature": temperature,
+        "guidance": guidance,
         "truncation": truncation,
         "interpolation": interpolation,
     }
@@ -140,6 +144,7 @@ def main(
         attributes=attributes,
         text=text,
         temperature=temperature,
+        guidance=guidance,
         truncation=truncation,
         binary=binary,
         steps=steps,

@@ -11,7 +11,7 @@ from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
 from genlab.datasets.loader import Chosen
 from genlab.drawing.drawn import COLUMNS, COUNT, Drawn, video_library
 from genlab.drawing.latent_space import latent_grid, scatter, walk
-from genlab.drawing.request import Request, check_kind, given_seeds, temperature_and_truncation, test_images
+from genlab.drawing.request import Request, as_requested, check_kind, given_seeds, test_images
 from genlab.drawing.samples import draw_samples
 from genlab.drawing.seeds import check_labels, condition_of
 from genlab.errors import DataError, UsageError
@@ -59,7 +59,7 @@ def draw(request: Request) -> Drawn:
         "means": means,
         "neighbours": neighbours,
     }
-    with temperature_and_truncation(request):
+    with as_requested(request):
         drawn = kinds[request.kind](request)
     pixels = draw_pixels(request, drawn.samples) if request.binary else drawn.samples
     return replace(drawn, samples=pixels.cpu())

@@ -17,7 +17,7 @@ from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, truncated
 from genlab.loaded_run import LoadedRun
 from genlab.models.base import GenerativeModel
-from genlab.models.capabilities import HasPrior, HasTemperature
+from genlab.models.capabilities import HasGuidance, HasPrior, HasTemperature
 from genlab.randomness import RowGenerator, own_seeds
 
 POINTS = 2000
@@ -37,6 +37,7 @@ class Request:
     attributes: list[str] | None
     text: str | None
     temperature: float | None
+    guidance: float | None
     truncation: float | None
     binary: bool
     steps: int
@@ -75,6 +76,7 @@ GOES_WITH = {
     "attributes": ("samples", "neighbours"),
     "text": ("samples",),
     "temperature": ("samples", "neighbours", "growth"),
+    "guidance": ("samples", "neighbours", "growth"),
     "truncation": ("samples", "neighbours", "walk"),
     "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
     "interpolation": ("walk",),
@@ -96,18 +98,36 @@ def check_kind(request: Request) -> None:
             raise UsageError(f"{option}={shown(value)} goes with kind={' or '.join(fitting)}, not kind={request.kind}")
 
 
+def draw_by(model: GenerativeModel, temperature: float | None, guidance: float | None) -> None:
+    """From now on the model draws as these say, if they are given.
+
+    Raises:
+        UsageError: it has no temperature, or no classes that it can be guided to.
+    """
+    name = type(model).__name__
+    if temperature is not None:
+        if not isinstance(model, HasTemperature):
+            raise UsageError(f"temperature={temperature}: {name} has none; leave the word out")
+        model.temperature = temperature
+    if guidance is not None:
+        if not isinstance(model, HasGuidance):
+            raise UsageError(
+                f"guidance={guidance}: {name} is not guided\n"
+                "models are that draw pixels of some levels and know their classes: model=gated_pixel_cnn "
+                "model.num_classes=10"
+            )
+        model.guidance = guidance
+
+
 @contextmanager
-def temperature_and_truncation(request: Request) -> Iterator[None]:
+def as_requested(request: Request) -> Iterator[None]:
     """Within, the model draws as these say, if they are given.
 
     Raises:
-        UsageError: it has no temperature, or draws no latents.
+        UsageError: it has no temperature or guidance, or draws no latents.
     """
+    draw_by(request.model, request.temperature, request.guidance)
     with ExitStack() as stack:
-        if request.temperature is not None:
-            if not isinstance(request.model, HasTemperature):
-                raise UsageError(f"temperature={request.temperature}: {request.name} has none; leave the word out")
-            request.model.temperature = request.temperature
         if request.truncation is not None:
             if not isinstance(request.model, HasPrior):
                 raise UsageError(

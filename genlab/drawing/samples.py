@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.drawing.request import Request, given_seeds, temperature_and_truncation
+from genlab.drawing.request import Request, as_requested, given_seeds
 from genlab.drawing.seeds import check_labels, condition_of, sampled, sampled_by_seed
 from genlab.errors import ResourceError, UsageError
 from genlab.loaded_run import load_model
@@ -84,5 +84,5 @@ def draw_share(process: int, run: dict[str, Any], options: dict[str, Any], which
         device = torch.device("cuda", process % torch.cuda.device_count())
     loaded.model.to(device)
     request = Request(loaded, **options)
-    with torch.no_grad(), temperature_and_truncation(request):
+    with torch.no_grad(), as_requested(request):
         return draw_some(request, conditions_of(request), which).cpu().numpy()

@@ -30,6 +30,18 @@ def num_logits(num_levels: int) -> int:
     return 1 if num_levels == 2 else num_levels
 
 
+def log_probabilities(logits: Tensor, num_levels: int) -> Tensor:
+    """Of each level, in nats: ``(N, num_logits)`` -> ``(N, num_levels)``."""
+    if num_levels == 2:
+        return functional.logsigmoid(torch.cat([-logits, logits], 1))
+    return logits.log_softmax(1)
+
+
+def logits_of(log_probabilities: Tensor, num_levels: int) -> Tensor:
+    """What gives these, which need not sum to 1: ``(N, num_levels)`` -> ``(N, num_logits)``."""
+    return log_probabilities[:, 1:] - log_probabilities[:, :1] if num_levels == 2 else log_probabilities
+
+
 def levels_log_likelihood(logits: Tensor, levels: Tensor, num_levels: int) -> Tensor:
     """log probability of images whose pixels and colours are independent given the logits.
 

@@ -197,6 +197,14 @@ class HasTemperature(Protocol):
 
 
 @runtime_checkable
+class HasGuidance(Protocol):
+    """Draws towards the class that is asked for, the more the larger ``guidance``; 0 is the model itself."""
+
+    guidance: float
+    num_classes: int
+
+
+@runtime_checkable
 class PredictsPixels(HasTemperature, Protocol):
     """Has a likelihood of images brought to ``num_levels`` levels, which ``quantize`` does; draws them pixel by pixel.
 

@@ -106,6 +106,23 @@ def test_cold_samples_vary_less(folder: Path) -> None:
     assert spread[0] < 0.5 * spread[1]
 
 
+def test_guided_samples_are_other_ones_and_what_is_measured_says_so(folder: Path) -> None:
+    drawn = []
+    for guidance in (0, 50):
+        words = ("num_samples=20", "labels=[3]", f"guidance={guidance}", "output=guided")
+        code, output = genlab("sample", "classes", *words, folder=folder)
+        assert code == 0, output
+        with np.load(folder / "guided" / "samples.npz") as found:
+            drawn.append(found["samples"])
+    assert not np.array_equal(*drawn)
+    words = ("metrics=[frechet]", "num_samples=20", "guidance=2", "temperature=0.5", "device=cpu")
+    code, output = genlab("evaluate", "classes", *words, folder=folder)
+    assert code == 0, output
+    assert ", temperature 0.5, guidance 2" in output
+    report = json.loads((folder / "classes" / "evaluation.json").read_text())
+    assert (report["temperature"], report["guidance"]) == (0.5, 2)
+
+
 def test_likelihoods_say_of_which_images_they_are(folder: Path) -> None:
     scores = {}
     for run in ("pixels", "classes"):
@@ -135,6 +152,10 @@ def test_likelihoods_say_of_which_images_they_are(folder: Path) -> None:
         (["apply", "pixels", "input=images"], 2, "mask= says what kind=completions shall fill"),
         (["sample", "pixels", "temprature=0.5"], 2, "no key 'temprature'; did you mean 'temperature'?"),
         (["sample", "vae", "kind=growth"], 2, "kind=growth: VAE does not draw images pixel by pixel"),
+        (["sample", "pixels", "guidance=1"], 2, "guidance=1: PixelCNN is not guided\nmodels are that draw pixels"),
+        (["evaluate", "vae", "guidance=1"], 2, "guidance=1: VAE is not guided"),
+        (["evaluate", "vae", "temperature=0.5"], 2, "temperature=0.5: VAE has none; leave the word out"),
+        (["sample", "classes", "guidance=-1"], 2, "guidance=-1: expected at least 0"),
         (["sample", "vae", "temperature=0.5"], 2, "temperature=0.5: VAE has none; leave the word out"),
     ],
 )

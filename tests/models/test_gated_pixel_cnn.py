@@ -1,5 +1,6 @@
 """Gated PixelCNN: no blind spot, nothing later seen, classes, and drawing row by row and pixel by pixel."""
 
+import itertools
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,8 @@ from pixels import (
     some_images,
 )
 
-from genlab.models.capabilities import TakesLabels
+from genlab.losses.categorical import images_of, levels_of, log_probabilities
+from genlab.models.capabilities import HasGuidance, TakesLabels
 from genlab.models.gated_pixel_cnn import GatedPixelCNN, gate
 
 LABELS = torch.tensor([2, 0, 1])
@@ -66,9 +68,60 @@ def test_all_images_have_probability_1(num_classes: int) -> None:
     assert_all_images_have_probability_1(gated((1, 3, 3), 2, num_classes), LABELS if num_classes else None)
 
 
-def test_only_a_model_with_classes_takes_labels() -> None:
-    assert not isinstance(gated((1, 3, 3)), TakesLabels)
-    assert isinstance(gated((1, 3, 3), num_classes=3), TakesLabels)
+@torch.no_grad()
+@pytest.mark.parametrize(("image_shape", "num_levels"), [((1, 2, 3), 2), ((2, 1, 2), 3)])
+@pytest.mark.parametrize("guidance", [0.0, 0.7, 3.0])
+def test_guided_pixels_have_the_probabilities_of_bayes_rule(
+    image_shape: tuple[int, int, int], num_levels: int, guidance: float
+) -> None:
+    """From sums over all images: p(pixel | before, y) p(y | before, pixel)^guidance, over its sum over the levels."""
+    model, label = gated(image_shape, num_levels, num_classes=3).double().eval(), 2
+    places = torch.Size(image_shape).numel()
+    levels = torch.tensor(list(itertools.product(range(num_levels), repeat=places)))  # (all images, places in order)
+    colours, height, width = image_shape
+    images = images_of(levels.view(-1, height, width, colours).permute(0, 3, 1, 2), num_levels).double()
+    of_classes = torch.stack([model.log_likelihood(images, torch.full((len(images),), y)).exp() for y in range(3)])
+
+    def begun(*first: int) -> torch.Tensor:
+        """p(the first pixels | y) of each class."""
+        return of_classes[:, (levels[:, : len(first)] == torch.tensor(first)).all(1)].sum(1)
+
+    expected = torch.zeros(len(images), places, dtype=torch.float64)
+    for number, image in enumerate(levels.tolist()):
+        for place in range(places):
+            weights = []
+            for level in range(num_levels):
+                joint = begun(*image[:place], level)
+                weights.append(joint[label] * (joint[label] / joint.sum()) ** guidance)
+            expected[number, place] = (weights[image[place]] / sum(weights)).log()
+
+    model.guidance = guidance
+    drawn, found = torch.zeros_like(images), []
+    for row, column, colour, logits in model.guided(drawn, torch.full((len(images),), label)):
+        drawn[:, colour, row, column] = images[:, colour, row, column]
+        chosen = levels_of(drawn[:, colour, row, column], num_levels)
+        found.append(log_probabilities(logits, num_levels).log_softmax(1).gather(1, chosen)[:, 0])
+    torch.testing.assert_close(torch.stack(found, 1), expected)
+
+
+@torch.no_grad()
+def test_guided_samples_are_surer_of_their_class() -> None:
+    """By the model's own posterior, of a model whose classes differ."""
+    model, labels = gated((1, 6, 6), num_classes=3).eval(), torch.arange(3).repeat(40)
+    for convolution in model.head:
+        convolution.weight.mul_(5)
+    sure = []
+    for model.guidance in (0.0, 1.0, 4.0):
+        samples = model.sample(len(labels), labels, torch.Generator().manual_seed(0))
+        each = torch.stack([model.log_likelihood(samples, torch.full_like(labels, y)) for y in range(3)])
+        sure.append(each.softmax(0)[labels, torch.arange(len(labels))].mean().item())
+    assert sure[0] + 0.05 < sure[1] < sure[2]
+
+
+def test_only_a_model_with_classes_takes_labels_and_is_guided() -> None:
+    for needs_classes in (TakesLabels, HasGuidance):
+        assert not isinstance(gated((1, 3, 3)), needs_classes)
+        assert isinstance(gated((1, 3, 3), num_classes=3), needs_classes)
 
 
 def test_without_labels_the_classes_are_alike_likely() -> None:
