@@ -65,8 +65,8 @@ def main(
             repeats what it was trained on.
             None is ``samples`` of models that draw any, else ``reconstructions``.
         num_samples: images in all, points of ``latent_scatter``, chains side by side, samples of ``neighbours``. None
-            is 64 images or as near to that as whole rows come, 4 texts, 1 other wording of ``text``, 2,000 points or
-            all there are, all means, 32 samples of ``neighbours``.
+            is 64 images or as near to that as whole rows come, 4 texts, 1 other wording of ``text``, 2,000 points of a
+            plane, as many test images of ``latent_scatter`` or all there are, all means, 32 samples of ``neighbours``.
         seed: the same seed gives the same images, whatever the batch size and the number of processes.
         seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
             ``seed=`` would give, to the bit the same whatever the other seeds.

@@ -48,7 +48,7 @@ WISHES = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list, […]",
-    "list_type": "a list, […]",
+    "list_type": "a list, as [{given}]",
     "dict_type": "keys and values",
     "none_required": "null",
     "missing": "a value",
@@ -79,7 +79,7 @@ def expected(error: Any) -> str:
     """What would have been taken."""
     wishes: list[str] = []
     for fault in error.errors(include_url=False):
-        about = fault.get("ctx", {})
+        about = fault.get("ctx", {}) | {"given": shown(fault["input"])}
         text = PATTERNS.get(about.get("pattern")) or WISHES.get(fault["type"], str(fault["msg"])).format_map(about)
         inside = [part for part in fault["loc"] if isinstance(part, int)]
         text = f"{text} at position {inside[-1] + 1}" if inside else text

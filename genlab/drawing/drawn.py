@@ -12,7 +12,7 @@ from torchvision.utils import save_image
 
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import MissingExtraError
-from genlab.plots import latent_scatter
+from genlab.plots import latent_scatter, samples_frame
 from genlab.texts import blocks
 
 COUNT = 64
@@ -30,7 +30,8 @@ class Drawn:
         samples: images ``(N, C, H, W)`` in [-1, 1], of a chain ``(num_frames, N, C, H, W)``; rows of a table, and
             latents of a ``scatter``, ``(N, D)``.
         columns: of the grid.
-        picture: ``grid`` of the images; ``scatter`` of latents; ``chain`` and ``growth``: a movie; ``walk``: a
+        picture: ``grid`` of the images; ``plane``: rows of two columns, over the array ``data``; ``scatter`` of
+            latents; ``chain`` and ``growth``: a movie; ``walk``: a
             grid of which each row is a walk, and the movie of all walks.
         arrays: further arrays by name; ``labels`` of a scatter.
         class_names: by label.
@@ -41,7 +42,7 @@ class Drawn:
 
     samples: Tensor
     columns: int = COLUMNS
-    picture: Literal["grid", "scatter", "chain", "growth", "walk"] = "grid"
+    picture: Literal["grid", "plane", "scatter", "chain", "growth", "walk"] = "grid"
     arrays: dict[str, Tensor] = field(default_factory=dict)
     class_names: list[str] | None = None
     facts: dict[str, float] = field(default_factory=dict)
@@ -67,6 +68,9 @@ def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
     if drawn.picture == "scatter":
         latent_scatter(images, drawn.arrays["labels"], drawn.class_names, folder / "scatter.png")
         return ["scatter.png"]
+    if drawn.picture == "plane":
+        samples_frame(drawn.arrays["data"], images, f"{len(images):,} samples", folder / "samples.png")
+        return ["samples.png"]
     if drawn.picture in ("chain", "growth"):
         return write_movie(images, drawn.picture, folder, video)
     if images.ndim != 4:

@@ -1,5 +1,6 @@
 """What ``genlab sample`` draws of a trained model, a function for each kind."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,10 +12,10 @@ from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
 from genlab.datasets.loader import Chosen
 from genlab.drawing.drawn import COLUMNS, COUNT, Drawn, video_library
 from genlab.drawing.latent_space import latent_grid, scatter, walk
-from genlab.drawing.request import Request, as_requested, check_kind, given_seeds, test_images
+from genlab.drawing.request import POINTS, Request, as_requested, check_kind, given_seeds, test_images
 from genlab.drawing.samples import draw_samples
 from genlab.drawing.seeds import check_labels, condition_of
-from genlab.errors import DataError, UsageError
+from genlab.errors import DataError, MissingExtraError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import (
     DrawsPixels,
@@ -27,6 +28,7 @@ from genlab.models.capabilities import (
     TakesText,
 )
 from genlab.neighbours import nearest
+from genlab.plots import new_figure
 from genlab.randomness import own_generators
 from genlab.texts import TEXTS, code_points, reworded
 
@@ -71,8 +73,24 @@ def samples(request: Request) -> Drawn:
         return Drawn(code_points(drawn), texts=drawn)
     if isinstance(request.model, RewritesText):
         return rewordings(request, request.model)
+    if tuple(request.dataset.data_shape) == (2,):
+        return plane(request)
     columns = COLUMNS if request.labels is None or len(request.labels) == 1 else len(request.labels)
     return Drawn(draw_samples(request, max(1, COUNT // columns) * columns), columns)
+
+
+def plane(request: Request) -> Drawn:
+    """Points, as many as of a scatter, over the training items; the array alone where nothing can draw a diagram."""
+    drawn = draw_samples(request, POINTS)
+    try:
+        new_figure(1, 1)
+    except MissingExtraError as error:
+        print(f"no picture: {error}", file=sys.stderr)
+        return Drawn(drawn)
+    request.dataset.setup()
+    source = request.dataset.sources["train"]
+    some = torch.arange(0, len(source), max(1, len(source) // POINTS))
+    return Drawn(drawn, picture="plane", arrays={"data": source.__getitems__(Chosen(-1, some))[0]})
 
 
 def rewordings(request: Request, model: RewritesText) -> Drawn:

@@ -267,8 +267,24 @@ def test_means_of_a_mixture(folder: Path) -> None:
     np.testing.assert_array_equal(samples(folder, "mixture", "kind=means", "num_samples=1"), found[:1])
 
 
-def test_rows_of_a_table_have_no_picture(folder: Path) -> None:
-    assert samples(folder, "table", "num_samples=7").shape == (7, 2)
+def test_points_in_the_plane_are_drawn_over_the_data(folder: Path) -> None:
+    drawn = arrays(folder, "table")
+    assert drawn["samples"].shape == (2000, 2)
+    rows = np.loadtxt(folder / "rows.csv", delimiter=",", dtype=np.float32).tolist()
+    assert all(row in rows for row in drawn["data"].tolist())
+    assert files(folder) == {"samples.npz", "samples.png"}
+    red, _, blue = (
+        np.asarray(Image.open(folder / "drawn" / "samples.png").convert("RGB")).astype(int).transpose(2, 0, 1)
+    )
+    assert (red - blue > 100).any()  # samples
+    assert (blue - red > 40).any()  # data
+
+
+def test_without_matplotlib_points_are_an_array(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, output = genlab("sample", "table", "num_samples=7", f"output={folder / 'drawn'}", folder=folder)
+    assert code == 0, output
+    assert "no picture: this diagram needs matplotlib" in output
     assert files(folder) == {"samples.npz"}
 
 
@@ -304,7 +320,8 @@ def test_a_run_whose_model_has_changed_since_is_said_to_be_of_another_version(
         (["classes", "labels=[-1]"], 2, "labels=[-1]: expected at least 0 at position 1"),
         (["classes", "labels=[]"], 2, "labels=[]: expected at least 1 values"),
         (["vae", "labels=[2]", "kind=walk"], 2, "goes with kind=samples or neighbours or growth, not kind=walk"),
-        (["gan", "seeds=all"], 2, "expected a whole number or a range such as 0-99 or a list, […]"),
+        (["classes", "labels=7"], 2, "labels=7: expected a list, as [7]"),
+        (["gan", "seeds=all"], 2, "expected a whole number or a range such as 0-99 or a list, as [all]"),
         (["gan", "seeds=9-3"], 2, "seeds=9-3: expected the least seed, then the largest"),
         (["gan", "seeds=[-1]"], 2, "seeds=[-1]: expected "),
         (["gan", "seeds=0-3", "num_samples=4"], 2, "num_samples=4: seeds=0-3 says how many"),
