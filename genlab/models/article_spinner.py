@@ -115,7 +115,8 @@ class ArticleSpinner(GenerativeModel):
     def end_pass(self) -> None:
         """The M-step; and whether the weights before it were as good as those of the pass before."""
         mean = self.measured[0] / self.measured[1]
-        self.trainer.should_stop = bool((mean - self.previous).abs() < self.tol)
+        is_still = bool((mean - self.previous).abs() < self.tol)
+        self.trainer.should_stop = self.trainer.should_stop or is_still
         self.log_now(log_likelihood=mean)
         self.previous.copy_(mean)
         counted = self.responsibilities + 1

@@ -155,7 +155,7 @@ class BayesClassifier(GenerativeModel):
         fall = self.em.end_pass(lambda total: self.trainer.strategy.reduce(total, reduce_op="sum")).max().item()
         counts = self.mixture.expectation.num_items
         self.log_priors.copy_((counts / counts.sum()).log())
-        self.trainer.should_stop = not self.em.is_open.any()
+        self.trainer.should_stop = self.trainer.should_stop or not self.em.is_open.any()
         if fall > self.em.tol and self.class_model != "vi_gmm":
             rank_zero_warn(
                 f"the mean log-likelihood of a class fell by {fall:.3g} nats an item, which EM on the same items does "

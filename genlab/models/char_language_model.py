@@ -58,7 +58,7 @@ class CharLanguageModel(GenerativeModel):
         hidden_dim: units of a layer (paper: 1000, section 3.1; 700, section 3.2).
         num_layers: each reads the one before (paper: 1, section 3.1; 7, section 3.2).
         sample_length: characters that ``sample`` adds.
-        optimizer: called once (paper: gradient descent with a momentum of 0.99).
+        optimizer: called once (paper: gradient descent, lr 1e-4, momentum 0.99, section 3.1; 0.9, section 3.2).
 
     Differs from the paper:
         - Gated recurrent units (Cho et al.) instead of LSTM cells: three matrices instead of four. As in all fast

@@ -40,16 +40,19 @@ class ContextEncoder(GenerativeModel):
         region: ``center``, a square of half the side; ``random``, shapes of a share of the image, wherever.
         share: of the image that a random region covers (authors' code: 0.25).
         overlap: pixels of the region that stay visible along its border (center), or visible pixels around it that are
-            predicted, too (random); paper: 4.
+            predicted, too (random); authors' code: 4 (center).
         overlap_weight: of the squared error there (paper: 10).
         adversarial_weight: lambda of equation 3; the squared error has one minus that (paper: 0.001).
         skip: what the prediction is added to, nothing or what the pixels around the hole make of it without learning,
             each the more the nearer it is (paper: none).
-        generator_lr: learning rate of the generator, 10 times that of the discriminator (paper, section 4).
+        generator_lr: learning rate of the generator, 10 times that of the discriminator (paper, section 5.1).
         optimizer: paper: Adam; authors' code: lr 2e-4 of the discriminator, beta1 0.5.
 
     Differs from the paper:
-        - The layer that is fully connected within each channel is one vector for all, as in the authors' code.
+        - The layer that is fully connected within each channel (section 3.1) is one vector for all, as in the authors'
+          code, and so is the overlap of 4 pixels (paper: 7).
+        - Pixels that are visible and further from a random region than the overlap have no part in the squared error;
+          in the authors' code all have, those of a region no more than the others.
         - Each image has a random region of its own, of the exact share, where the authors' code has one for each batch.
     """
 

@@ -138,6 +138,7 @@ class Denoiser(GenerativeModel):
         - The weights of the last layer, and those that end a block of DRUNet, begin ten times smaller.
         - DRUNet is not told the level of the noise, of which its paper gives it a map, and predicts the noise, not the
           image; its paper minimizes absolute errors, of noise from 0 to 50.
+        - Scores are of the brightness and leave out a border, as those of super-resolution do.
     """
 
     batch_type = Images

@@ -166,7 +166,7 @@ def feature_distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tenso
 
 
 class Generator(nn.Sequential):
-    """Halves the side with strided convolutions and doubles it again (section 3.4), no map beside another.
+    """Halves the side with strided convolutions and doubles it again (section 2.2), no map beside another.
 
     Shapes: ``(N, C, H, W)`` in [-1, 1] -> the same in (-1, 1).
     """

@@ -170,6 +170,7 @@ class FAnoGAN(FromLatents, GenerativeModel):
         encoder_optimizer: of the encoder (paper: RMSProp, lr 5e-5).
 
     Differs from the paper:
+        - Weights begin as torch has them; the authors' code draws them from uniform distributions of its own.
         - The latent of the encoder may be refined, by the squared error of the pixels.
         - The map may be averaged and weighted: a restored image that is off by part of a pixel differs at each of its
           edges as much as a lesion does.

@@ -200,10 +200,11 @@ class FromLevels(FromPixels):
     def guided(self, images: Tensor, labels: Tensor) -> Iterator[Predicted]:
         """``pixel_by_pixel`` of images in which each pixel tells the class better than it does by the model alone.
 
-        A level gets ``log p(level | before, y) + guidance * log p(y | before, level)``. By Bayes' rule the class has
-        its probability from the model itself, which sees each image under every class: the classifier's guidance of
-        Dhariwal & Nichol 2021 (section 4.1, arXiv:2105.05233), without another classifier. Takes ``num_classes`` times
-        the work.
+        A level gets ``log p(level | before, y) + guidance * log p(y | before, level)``, which is, but for a constant,
+        ``log p(level | before) + (1 + guidance) * log p(y | before, level)``: the classifier's guidance of Dhariwal &
+        Nichol 2021 (sections 4.1 and 4.3, arXiv:2105.05233), without another classifier. By Bayes' rule the model
+        itself says how likely a class is; it sees each image under all of them, which are alike likely at first.
+        Takes ``num_classes`` times the work.
         """
         classes, each = self.num_classes, torch.arange(len(images), device=images.device)
         under_all = images.repeat_interleave(classes, 0)

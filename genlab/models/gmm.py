@@ -139,7 +139,7 @@ class GMM(GenerativeModel):
         """The end of a pass: how likely the items are in each restart, which is the best, and whether EM is done."""
         fall = self.em.end_pass(lambda total: self.trainer.strategy.reduce(total, reduce_op="sum")).max().item()
         self.best.copy_(self.em.lower_bounds.argmax())
-        self.trainer.should_stop = not self.em.is_open.any()
+        self.trainer.should_stop = self.trainer.should_stop or not self.em.is_open.any()
         if fall > self.em.tol:
             rank_zero_warn(
                 f"the mean log-likelihood fell by {fall:.3g} nats an item, which EM on the same items does not do: "

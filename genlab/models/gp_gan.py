@@ -45,6 +45,8 @@ class GPGAN(GenerativeModel):
         - Weights are clipped after the critic's step, not before it.
         - In the equation the colours go through the same Gaussian as the result, so that an image that is right already
           stays as it is, and the border is crossed with the differences of the destination; see ``gaussian_poisson``.
+        - The smaller sizes of the pyramid are bicubic and each half of the next; the authors' code smooths with a
+          Gaussian and makes squares.
     """
 
     batch_type = PairedImages

@@ -1,7 +1,7 @@
 """MGAN: a generator that turns the features of any image into one of a given texture, in a single pass.
 
 Li & Wand, "Precomputed Real-Time Texture Synthesis with Markovian Generative Adversarial Networks", ECCV 2016,
-arXiv:1604.04382, section 4: Markovian generative adversarial networks.
+arXiv:1604.04382, section 3: Markovian generative adversarial networks.
 """
 
 from itertools import pairwise

@@ -36,7 +36,7 @@ class Pix2Pix(GenerativeModel):
         - Biases of convolutions are trained, where the authors' first code sets them to 0 at each step.
         - A U-Net that is 4 deep or less has no dropout, and so no noise.
 
-    Dropout and the norm work at test time as in training, in all that translates (section 3.4): with ``norm=batch``
+    Dropout and the norm work at test time as in training, in all that translates (section 3.3): with ``norm=batch``
     images are then translated one by one.
     """
 

@@ -154,7 +154,7 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         real_features = self.judged(condition, target)
         with self.constant(self.discriminator):
             made_features = self.judged(condition, fake)
-            # Not halved, as the discriminators' (equation 2).
+            # Not halved, as the discriminators' are in the authors' code.
             g_loss = torch.stack([2 * least_squares_generator_loss(made[-1]) for made in made_features]).sum()
             matching = feature_matching(made_features, real_features)
             network = self.loss_network

@@ -61,7 +61,7 @@ class PixelDTGAN(GenerativeModel):
         fake = self.converter(source)
         wearers, others = of_others(target)
 
-        # Equation 3: the target and one of another source are real alike.
+        # Equation 4: the target and one of another source are real alike.
         real_logits, fake_logits = self.real_discriminator(target), self.real_discriminator(fake.detach())
         terms = [cross_entropy(real_logits, 1), cross_entropy(fake_logits, 0)]
         if len(wearers):
@@ -69,7 +69,7 @@ class PixelDTGAN(GenerativeModel):
         real_loss = torch.stack(terms).mean()
         self.descend(real_optimizer, real_loss, "real_discriminator")
 
-        # Equation 4: a target of another source belongs as little to this one as a converted image does.
+        # Equation 5: a target of another source belongs as little to this one as a converted image does.
         terms = [
             cross_entropy(self.belonging(source, target), 1),
             cross_entropy(self.belonging(source, fake.detach()), 0),
@@ -79,7 +79,7 @@ class PixelDTGAN(GenerativeModel):
         domain_loss = torch.stack(terms).mean()
         self.descend(domain_optimizer, domain_loss, "domain_discriminator")
 
-        # Equation 5.
+        # Equation 6.
         with self.constant(self.real_discriminator, self.domain_discriminator):
             looks_real = nonsaturating_generator_loss(self.real_discriminator(fake))
             belongs = nonsaturating_generator_loss(self.belonging(source, fake))

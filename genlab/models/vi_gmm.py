@@ -139,7 +139,7 @@ class VIGMM(GenerativeModel):
         """The end of a pass: the bound of each restart, which is the best, and whether it has converged."""
         fall = self.em.end_pass(lambda total: self.trainer.strategy.reduce(total, reduce_op="sum")).max().item()
         self.best.copy_(self.em.lower_bounds.argmax())
-        self.trainer.should_stop = not self.em.is_open.any()
+        self.trainer.should_stop = self.trainer.should_stop or not self.em.is_open.any()
         bound = self.em.lower_bounds.max()
         # Regularization, of which the bound does not know, and rounding lower it by less.
         if fall > max(self.em.tol, 1e-5 * abs(bound.item())):

@@ -129,7 +129,7 @@ class MarkovianDiscriminator(nn.ModuleDict):
 
 
 def discriminator_loss(scores: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """``E max(0, 1 - D(x)) + E max(0, 1 + D(G))`` over all patches, the mean over the layers (section 4)."""
+    """``E max(0, 1 - D(x)) + E max(0, 1 + D(G))`` over all patches, the mean over the layers (section 3)."""
     terms = [relu(1 - real.float()).mean() + relu(1 + fake.float()).mean() for real, fake in scores]
     return torch.stack(terms).mean()
 

@@ -15,7 +15,7 @@ Norm = Literal["batch", "instance", "none"]
 def norms(norm: Norm, channels: int) -> list[nn.Module]:
     """The layer that normalizes, if any.
 
-    Batch norm keeps no running averages: by the paper it normalizes by the batch at test time, too (section 3.4).
+    Batch norm keeps no running averages: by the paper it normalizes by the batch at test time, too (section 3.3).
     """
     if norm == "batch":
         return [nn.BatchNorm2d(channels, track_running_stats=False)]
