@@ -145,8 +145,10 @@ def parse(arguments: list[str]) -> Line:
             else:
                 os.environ["GENLAB_CONFIG_DIR"] = str(Path(given).absolute())
         elif word.startswith("-") and not word.startswith("-="):
+            without = f"; did you mean {word.lstrip('-')}, without dashes?" if equals else ""
             raise UsageError(
-                f"no option '{word}': there are --help, --cfg job, --multirun, --config-dir FOLDER, --allow PACKAGE"
+                f"no option '{word}'{without}\n"
+                "there are --help, --cfg job, --multirun, --config-dir FOLDER, --allow PACKAGE"
             )
         else:
             line.words.append(word)

@@ -31,7 +31,8 @@ from genlab.errors import ResourceError, RunError
 OUTPUTS = Path("outputs")
 
 TIME_IS_OVER = "trainer.max_time is over"
-"""Why a run ended, in its status."""
+CONVERGED = "converged"
+"""Why a run ended, in its status, if not by its epochs or steps."""
 
 
 def write_json(path: Path, value: Any) -> None:

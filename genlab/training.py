@@ -4,7 +4,6 @@ import ctypes
 import logging
 import os
 import platform
-import shlex
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Timer
 from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from genlab.callbacks.averaged_weights import AveragedWeights
@@ -28,12 +26,12 @@ from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
 from genlab.config.devices import cpu_bf16
-from genlab.config.targets import resolve_target
 from genlab.datasets.base import Dataset
+from genlab.ending import conclude
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
 from genlab.processes import lost_process
-from genlab.run import TIME_IS_OVER, Run, write_json
+from genlab.run import CONVERGED, TIME_IS_OVER, Run
 
 
 def build_model(config: dict[str, Any]) -> GenerativeModel:
@@ -212,9 +210,9 @@ def fit(
     except BaseException as error:
         found = lost_process(error, trainer) or error
         if trainer.is_global_zero:
-            reason = str(found) if isinstance(found, GenlabError) else repr(found)
+            why = str(found) if isinstance(found, GenlabError) else repr(found)
             stopped = isinstance(found, KeyboardInterrupt) or getattr(found, "exit_code", 1) > 128
-            run.write_status(state="interrupted" if stopped else "failed", reason=reason)
+            run.write_status(state="interrupted" if stopped else "failed", reason=why)
         if found is error:
             raise
         raise found from error
@@ -223,75 +221,13 @@ def fit(
         metrics = reported(model) | validated(trainer)
         timer = next((callback for callback in trainer.callbacks if isinstance(callback, Timer)), None)
         done, epochs = trainer.current_epoch, trainer.max_epochs
-        is_over = timer is not None and (timer.time_remaining() or 0) <= 0 and done != epochs
-        if is_over:
+        reason = None
+        if timer is not None and (timer.time_remaining() or 0) <= 0 and done != epochs:
+            reason = TIME_IS_OVER
             of = f"{done} of {epochs}" if epochs != -1 else f"{done}"
             console.print(f"{TIME_IS_OVER}, with {of} epochs done", highlight=False)
         elif trainer.should_stop and timer is None and "pruned" not in run.status:
-            console.print(f"converged after epoch {trainer.current_epoch}", highlight=False)
+            reason = CONVERGED
+            console.print(f"converged after epoch {done}", highlight=False)
         picture = grids[0].last_picture if grids else None
-        conclude(run, config, board, metrics, picture, TIME_IS_OVER if is_over else None)
-
-
-def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
-    """What a model is for, and the command."""
-    model = resolve_target(config["model"]["_target_"], "model")
-    if hasattr(model, "blend"):
-        return "blend", f"genlab apply {folder} source=FILE destination=FILE mask=FILE"
-    if hasattr(model, "edit"):
-        attribute = config["model"]["attribute_names"][0]
-        return "edit", f"genlab apply {folder} input=FILE_OR_FOLDER 'attributes=[{attribute}]'"
-    if hasattr(model, "translate") and not hasattr(model, "sample"):
-        return "translate", f"genlab apply {folder} input=FILE_OR_FOLDER"
-    return "sample", f"genlab sample {folder}"
-
-
-def conclude(
-    run: Run,
-    config: dict[str, Any],
-    board: Board,
-    metrics: dict[str, float],
-    picture: Path | None,
-    reason: str | None = None,
-) -> None:
-    """The last that a run writes: its final values, in TensorBoard's table too.
-
-    Args:
-        reason: why it ended, if not by its epochs or steps.
-    """
-    board.write_result(config)
-    report(run, config, metrics, picture, reason)
-
-
-def doubled(trainer: dict[str, Any], reason: str | None) -> str:
-    """The budget of a run that was used up, twice as large, as words."""
-    if reason == TIME_IS_OVER:
-        days, hours, minutes, seconds = map(int, trainer["max_time"].split(":"))
-        minutes, seconds = divmod(2 * (((days * 24 + hours) * 60 + minutes) * 60 + seconds), 60)
-        return f"trainer.max_time={minutes // 1440:02}:{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}"
-    epochs = f"trainer.max_epochs={max(2 * trainer['max_epochs'], 1)}"
-    return epochs if trainer["max_steps"] == -1 else f"{epochs} trainer.max_steps={2 * trainer['max_steps']}"
-
-
-def report(
-    run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None, reason: str | None
-) -> None:
-    """Writes the final values and prints them, the picture of samples and the commands to type next."""
-    write_json(run.folder / "metrics.json", metrics)
-    run.write_status(state="finished", reason=reason)
-    console = Console()
-    table = Table("metric", "value", box=None)
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.5g}")
-    if metrics:
-        console.print(table)
-    folder = shlex.quote(os.path.relpath(run.folder))
-    if picture is not None:
-        console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
-    for what, command in (
-        ("go on", f"genlab resume {folder} {doubled(config['trainer'], reason)}"),
-        use_of(config, folder),
-        ("evaluate", f"genlab evaluate {folder}"),
-        ("curves", f"tensorboard --logdir {folder}"),
-    ):
-        console.print(f"{what:<12} {command}", soft_wrap=True, highlight=False, markup=False)
+        conclude(run, config, board, metrics, picture, reason)

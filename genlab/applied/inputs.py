@@ -139,9 +139,11 @@ def missing_at(mask: str, folder: Path, names: list[str], data_shape: tuple[int,
     masks, _, bad = read(Inputs(there, files, ""), (1, height, width))
     if bad:
         raise DataError("\n".join([f"mask={mask}: {len(bad)} cannot be used", *(f"  {reason}" for reason in bad)]))
-    missing |= masks > -1
+    missing |= masks > 0
     if not missing.flatten(1).any(1).all():
-        raise DataError(f"mask={mask}: a mask is all black, and an image is filled where its mask is not black")
+        raise DataError(
+            f"mask={mask}: a mask is all black at {width}x{height} pixels; an image is filled where its mask is white"
+        )
     return missing
 
 

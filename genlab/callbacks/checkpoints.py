@@ -147,7 +147,8 @@ class Checkpoints(Checkpoint):
         for old in sorted(self.run.checkpoints.glob("step-*.ckpt"))[: -self.keep or None]:
             old.unlink()
         monitor = {"name": self.monitor[0], "mode": self.monitor[1], "best": self.best} if self.monitor else None
-        self.run.write_status(epoch=trainer.current_epoch, step=trainer.global_step, monitor=monitor)
+        epochs = trainer.global_step // int(trainer.num_training_batches)
+        self.run.write_status(epoch=epochs, step=trainer.global_step, monitor=monitor)
 
 
 def give_name(path: Path, name: Path) -> None:

@@ -79,7 +79,7 @@ def main(
             each other. Smaller ones take less memory; None translates all images whole.
         sheet: of translations: ``translations.html`` or ``.png``, the first 200 images beside what became of them.
         mask: of completions: ``lower``, ``upper``, ``left`` or ``right``, the half to fill; or an image for all, or a
-            folder with one of the same name for each, scaled and cropped like the images, filled where it is not black.
+            folder with one of the same name for each, scaled and cropped like the images, white where to fill.
         attributes: of edits, as ``[glasses,no_smile]``; all others stay as they are.
         temperature: of completions; below 1, likely pixels are drawn more often.
         seed: of completions and of ``projection``.

@@ -71,9 +71,10 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     """Finds the checkpoint and trains."""
     from genlab.callbacks.board import Board
     from genlab.checkpoint import load as load_checkpoint
+    from genlab.ending import conclude, last_epoch_of_schedule
     from genlab.environment import environment
     from genlab.processes import is_main_process
-    from genlab.training import conclude, fit, prepare
+    from genlab.training import fit, prepare
 
     old, config = run.config, composed.config
     is_named = name is not None and Path(name).is_file()
@@ -97,6 +98,9 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
         for fault in faults:
             print(f"genlab: {fault}; going on from an older one", file=sys.stderr)
         print(f"going on from {path.name if path else 'the beginning: there is no checkpoint yet'}, step {step}")
+        if (key := last_epoch_of_schedule(config)) and config["schedule"][key] < config["trainer"]["max_epochs"]:
+            end = f"schedule.{key}={config['schedule'][key]}"
+            print(f"after {end} epochs the learning rate is at its end and stays there")
         os.environ["GENLAB_RUN_DIR"] = str(run.folder)
         write_json(run.folder / f"environment-step-{step}.json", environment(config))
         save(config, run.folder / "config.yaml")

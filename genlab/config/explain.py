@@ -111,16 +111,18 @@ def key_fault(base: "DictConfig", key: str) -> UsageError | None:
 
 
 def nearest_key(base: "DictConfig", key: str) -> str:
-    """The dotted key that is most like ``key``; one below the same parent is preferred."""
+    """The dotted key that ends alike, or is most like ``key``; one below the same parent is preferred."""
     from omegaconf import OmegaConf
 
     every = flat_keys(OmegaConf.to_container(base, resolve=False))
     parent, _, last = key.rpartition(".")
+    for ending in (f".{last}", f"_{last}"):
+        if alike := [name for name in every if f".{name}".lower().endswith(ending.lower())]:
+            return f"; did you mean '{min(alike, key=len)}'?"
     siblings = {name.rpartition(".")[2]: name for name in every if name.rpartition(".")[0] == parent}
-    found = difflib.get_close_matches(last, list(siblings), n=1, cutoff=0.5)
-    return (
-        f"; did you mean '{siblings[found[0]]}'?" if found else nearest(key, [name for name in every if name != parent])
-    )
+    if found := difflib.get_close_matches(last, list(siblings), n=1, cutoff=0.5):
+        return f"; did you mean '{siblings[found[0]]}'?"
+    return nearest(key, [name for name in every if name != parent]) if parent not in every else ""
 
 
 def flat_keys(config: Any, prefix: str = "") -> list[str]:

@@ -48,7 +48,7 @@ WISHES = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list, […]",
-    "list_type": "a list, as [{given}]",
+    "list_type": "a list, […]",
     "dict_type": "keys and values",
     "none_required": "null",
     "missing": "a value",
@@ -60,6 +60,7 @@ WISHES = {
     "literal_error": "{expected}",
     "too_long": "at most {max_length} values",
     "too_short": "at least {min_length} values",
+    "string_too_short": "text",
     "string_pattern_mismatch": "text like {pattern}",
 }
 """Pydantic's kinds of faults, as the end of "expected …"."""
@@ -79,12 +80,14 @@ def expected(error: Any) -> str:
     """What would have been taken."""
     wishes: list[str] = []
     for fault in error.errors(include_url=False):
-        about = fault.get("ctx", {}) | {"given": shown(fault["input"])}
+        about = fault.get("ctx", {})
         text = PATTERNS.get(about.get("pattern")) or WISHES.get(fault["type"], str(fault["msg"])).format_map(about)
         inside = [part for part in fault["loc"] if isinstance(part, int)]
         text = f"{text} at position {inside[-1] + 1}" if inside else text
         if text not in wishes and "is_instance_of" not in fault["type"]:
             wishes.append(text)
+    if wishes == [WISHES["list_type"]]:
+        wishes = [f"a list, as [{shown(error.errors()[0]['input'])}]"]
     return " or ".join(wishes) or "another value"
 
 

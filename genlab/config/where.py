@@ -11,7 +11,8 @@ from genlab.config.yaml_files import line_of
 def where_set(composed: Composed, key: str) -> str:
     """A line for the end of a message, as ``set in conf/model/vae.yaml, line 9``; empty if it is not known."""
     for word in reversed(composed.words):
-        named = key_of(word)
+        is_bare = "=" not in word and key in ("run", "action")
+        named = key if is_bare else key_of(word)
         if named not in GROUPS and (key == named or key.startswith(f"{named}.")):
             return f"\nset on the command line: {word}"
     if composed.base is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from genlab.config.places import GROUPS, find
+from genlab.config.places import GROUPS, find, options
 from genlab.config.suggest import nearest
 from genlab.errors import UsageError
 
@@ -73,7 +73,7 @@ def normalize(command: str, word: str) -> str:
     named = [key for key in top_keys(command) if key in ("run", "action")]
     if ("=" not in word and not word.startswith("~")) or ("run" in named and _is_path(word)):
         if not named or word.startswith("-"):
-            raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value")
+            raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value{meant(word)}")
         return f"{named[0]}={quoted(word)}"
     key, _, value = word.partition("=")
     if key.lstrip("+") in PATHS and value not in ("", "null", "???") and value[0] not in "'\"$":
@@ -104,6 +104,14 @@ def normalize(command: str, word: str) -> str:
             raise UsageError(f"'{word}' is not understood: if its value is text, {QUOTING}") from again
         return as_text
     return word
+
+
+def meant(word: str) -> str:
+    """What a word without ``=`` may stand for."""
+    if word in GROUPS:
+        return f"; did you mean {word}=…, with no space before or after the sign?"
+    group = next((group for group in GROUPS if word in options(group)), None)
+    return f"; did you mean {group}={word}?" if group else ""
 
 
 def _is_path(word: str) -> bool:

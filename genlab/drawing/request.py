@@ -113,7 +113,7 @@ def draw_by(model: GenerativeModel, temperature: float | None, guidance: float |
         if not isinstance(model, HasGuidance):
             raise UsageError(
                 f"guidance={guidance}: {name} is not guided\n"
-                "models are that draw pixels of some levels and know their classes: model=gated_pixel_cnn "
+                "a model can be that draws pixels of some levels and knows classes, as model=gated_pixel_cnn "
                 "model.num_classes=10"
             )
         model.guidance = guidance

@@ -152,7 +152,7 @@ def test_likelihoods_say_of_which_images_they_are(folder: Path) -> None:
         (["apply", "pixels", "input=images"], 2, "mask= says what kind=completions shall fill"),
         (["sample", "pixels", "temprature=0.5"], 2, "no key 'temprature'; did you mean 'temperature'?"),
         (["sample", "vae", "kind=growth"], 2, "kind=growth: VAE does not draw images pixel by pixel"),
-        (["sample", "pixels", "guidance=1"], 2, "guidance=1: PixelCNN is not guided\nmodels are that draw pixels"),
+        (["sample", "pixels", "guidance=1"], 2, "guidance=1: PixelCNN is not guided\na model can be that draws pixels"),
         (["evaluate", "vae", "guidance=1"], 2, "guidance=1: VAE is not guided"),
         (["evaluate", "vae", "temperature=0.5"], 2, "temperature=0.5: VAE has none; leave the word out"),
         (["sample", "classes", "guidance=-1"], 2, "guidance=-1: expected at least 0"),

@@ -1,5 +1,6 @@
 """``genlab resume``: where it goes on, what it refuses, and that a killed run loses nothing."""
 
+import csv
 import os
 import random
 import signal
@@ -130,6 +131,37 @@ def test_a_run_whose_steps_are_over_says_so_and_how_to_go_on(tmp_path: Path) -> 
     assert "to go on, give more: trainer.max_steps=…, which is 4, or -1 for epochs alone" in output
     assert genlab(*hint, folder=tmp_path)[0] == 0
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] == 8
+
+
+def test_a_run_with_epochs_enough_is_given_more_steps_alone(tmp_path: Path) -> None:
+    _, output = genlab(*TRAIN, "trainer.max_steps=4", "trainer.max_epochs=9", "run_dir=run", folder=tmp_path)
+    [hint] = [line.split()[3:] for line in output.splitlines() if line.startswith("go on")]
+    assert hint == ["resume", "run", "trainer.max_steps=8"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "key"), [("cosine", "T_max"), ("linear", "total_iters"), ("constant_then_linear", "total_epochs")]
+)
+def test_a_run_whose_rate_is_at_its_end_is_trained_anew_for_longer(tmp_path: Path, schedule: str, key: str) -> None:
+    _, output = genlab(*TRAIN, f"schedule={schedule}", "run_dir=run", folder=tmp_path)
+    assert not [line for line in output.splitlines() if line.startswith("go on")]
+    [hint] = [line.split()[2:] for line in output.splitlines() if line.startswith("longer")]
+    assert hint == ["train", "config=run/config.yaml", "trainer.max_epochs=4", f"schedule.{key}=4"]
+    code, output = genlab(*hint, "run_dir=again", folder=tmp_path)
+    assert code == 0, output
+    with (tmp_path / "again" / "log.csv").open(encoding="utf-8") as file:
+        rates = [float(row["train/lr"]) for row in csv.DictReader(file) if row["train/lr"]]
+    assert len(rates) == 4
+    assert rates[2] > rates[3] > 0.1 * rates[0]
+    code, output = genlab("resume", "run", "trainer.max_epochs=3", folder=tmp_path)
+    assert code == 0, output
+    assert f"after schedule.{key}=2 epochs the learning rate is at its end and stays there" in output
+
+
+def test_a_run_that_has_converged_is_given_no_more(tmp_path: Path) -> None:
+    _, output = genlab("train", "model=gmm", "model.tol=10", "run_dir=run", folder=tmp_path)
+    assert "converged after epoch" in output
+    assert "genlab resume" not in output
 
 
 def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def test_a_run_whose_model_has_changed_since_is_said_to_be_of_another_version(
         (["classes", "labels=[]"], 2, "labels=[]: expected at least 1 values"),
         (["vae", "labels=[2]", "kind=walk"], 2, "goes with kind=samples or neighbours or growth, not kind=walk"),
         (["classes", "labels=7"], 2, "labels=7: expected a list, as [7]"),
-        (["gan", "seeds=all"], 2, "expected a whole number or a range such as 0-99 or a list, as [all]"),
+        (["gan", "seeds=all"], 2, "expected a whole number or a range such as 0-99 or a list, […]"),
         (["gan", "seeds=9-3"], 2, "seeds=9-3: expected the least seed, then the largest"),
         (["gan", "seeds=[-1]"], 2, "seeds=[-1]: expected "),
         (["gan", "seeds=0-3", "num_samples=4"], 2, "num_samples=4: seeds=0-3 says how many"),

@@ -14,8 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genlab import config
 from genlab.checkpoint import load
+from genlab.ending import report
 from genlab.run import Run
-from genlab.training import report
 
 
 def test_a_run_folder_is_complete(tmp_path: Path) -> None:

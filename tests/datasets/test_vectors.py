@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.datasets.vectors import VectorFile, read_rows
+from genlab.datasets.tables import read_rows
+from genlab.datasets.vectors import VectorFile
 from genlab.errors import DataError, UsageError
 
 ROWS = np.random.default_rng(0).normal(size=(20, 3))
@@ -130,8 +131,19 @@ def test_a_nameless_column_of_row_numbers_is_a_column(tmp_path: Path) -> None:
         ("1,2,3\n4,5\n", "rows.csv, line 2: 2 columns, expected 3"),
         ("x,y,z\n1,2,3\n\n4,5,6,7\n", "rows.csv, line 4: 4 columns, expected 3"),
         ("x,y,z\n1,2,3\n4,five,6\n", "rows.csv, line 3, column 'y': 'five' is no number"),
-        ("1,2,3\n4,5,x\n", "rows.csv, line 2, column 2: 'x' is no number"),
-        ("x;y;z\n1,5;2;3\n", "rows.csv, line 2, column 'x': '1,5' is no number"),
+        ("1,2,3\n4,5,x\n", "rows.csv, line 2, column 2 (counted from 0): 'x' is no number"),
+        ("x;y;z\n1,5;2;3\n", "rows.csv, line 2, column 'x': '1,5' is no number; with a decimal point: 1.5"),
+        (
+            "1,5;2,5;3,5\n1;2;3\n",
+            "rows.csv has 3 faults:\n  line 1, column 0 (counted from 0): '1,5' is no number; with",
+        ),
+        (
+            "x,y\n1,two\n3\n4,5\n\n6,n/a\n",
+            "rows.csv has 3 faults:\n  line 2, column 'y': 'two' is no number\n  line 3: 1 columns, expected 2\n"
+            "  line 6, column 'y': 'n/a' is no number",
+        ),
+        ("x\n" + "a\n" * 14, "rows.csv has 14 faults:\n"),
+        ("1\n" + "a\n" * 14, "  line 11, column 0 (counted from 0): 'a' is no number\n  and 4 more"),
         (
             "x,y,z\n1,,3\n4, ,6\n",
             "missing, infinite or too large: 2 of 6 values, in 2 of 2 rows; the first is in row 0",
@@ -141,7 +153,7 @@ def test_a_nameless_column_of_row_numbers_is_a_column(tmp_path: Path) -> None:
         ("1,2,3\n4,1e39,6\n", "column '1': 1e+39, too large for float32"),
         (b"1,2,3\n4,\xff,6\n", "rows.csv is not UTF-8 text (byte 8)"),
         (b"\xff\xfe1\x00,\x00", "rows.csv is not UTF-8 text (byte 0)"),
-        (b"1,2,3\n4,\x00,6\n", "rows.csv, line 2, column 1: '\x00' is no number"),
+        (b"1,2,3\n4,\x00,6\n", "rows.csv, line 2, column 1 (counted from 0): '\x00' is no number"),
     ],
 )
 def test_dirt_in_a_csv_is_named_with_its_place(content: str | bytes, message: str, tmp_path: Path) -> None:
@@ -213,7 +225,7 @@ def test_a_flipped_byte_in_a_compressed_file_is_found(tmp_path: Path) -> None:
 
 def test_files_that_are_not_there_or_not_of_these_kinds(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text(PLAIN, encoding="utf-8")
-    assert refusal(tmp_path / "rows.txt") == f"{tmp_path}/rows.txt is none of .npy, .npz and .csv"
+    assert refusal(tmp_path / "rows.txt") == f"{tmp_path}/rows.txt is none of .npy, .npz, .csv and .tsv"
     assert refusal(tmp_path) == f"{tmp_path} is a folder, not a file\nset it with dataset.path=FILE"
     assert refusal(tmp_path / "row.csv") == (
         f"{tmp_path}/row.csv is not there\nfound\n  {tmp_path.name}/\n  └── rows.txt\nset it with dataset.path=FILE"

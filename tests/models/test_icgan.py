@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from genlab.config import compose
 from genlab.datasets.batches import ImagesWithAttributes
+from genlab.ending import use_of
 from genlab.loaded_run import load_model
 from genlab.models.capabilities import Edits, Reconstructs
 from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN, shown
-from genlab.training import use_of
 
 NAMES = ["glasses", "smile", "hat"]
 NARROW = ["model.width=4", "model.latent_dim=8", "model.gan_epochs=1"]
