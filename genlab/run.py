@@ -106,7 +106,10 @@ class Run:
         if name == "last":
             runs = Run.under(OUTPUTS)
             if not runs:
-                raise RunError(f"there is no run under {OUTPUTS.absolute()}; `genlab train` makes one")
+                raise RunError(
+                    f"there is no run under {OUTPUTS.absolute()}; `genlab train` makes one\n"
+                    "a run elsewhere is named by its folder"
+                )
             return max(runs, key=lambda run: (run.folder / "config.yaml").stat().st_mtime)
         path = Path(name)
         if path.is_file():

@@ -34,6 +34,7 @@ def test_help_imports_nothing(words: list[str]) -> None:
     [
         (["tran"], "no command 'tran'; did you mean 'train'?\ncommands: "),
         (["train", "--multi"], "no option '--multi'"),
+        (["train", "--model=vae"], "no option '--model=vae'; did you mean model=vae, without dashes?"),
         (["--completion", "tcsh"], "expected one of bash, zsh, fish"),
     ],
 )

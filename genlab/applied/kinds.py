@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from genlab.applied.inputs import Inputs, missing_at, read
-from genlab.applied.results import Applied, folder_for
+from genlab.applied.results import Applied, folder_for, make
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import UsageError
 from genlab.metrics.evaluation import progress
@@ -124,7 +124,7 @@ def check_request(kind: str, model: Any, data_shape: tuple[int, ...], settings: 
 
 def clear(folder: Path) -> None:
     """Makes the folder, and removes what an earlier call has written into it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     for pattern in WRITTEN:
         for old in folder.glob(pattern):
             old.unlink()

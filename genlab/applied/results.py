@@ -9,7 +9,7 @@ from genlab.applied.inputs import STDIN, Inputs
 from genlab.applied.photographs import OPAQUE, SUFFIXES, Head, whole, written_suffix
 from genlab.applied.sheets import Sheet
 from genlab.datasets.layout import image_suffixes
-from genlab.errors import RunError, UsageError
+from genlab.errors import ResourceError, RunError, UsageError
 
 KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
 """By one of these an earlier output is known, which is replaced in the run folder."""
@@ -61,7 +61,7 @@ class Places:
         named = {file: item for item, file in self.files.items() if file is not None}
         for old in listed(listing) - named.keys() - {self.sheet}:
             old.unlink(missing_ok=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make(self.folder)
         rows = [(inputs.names[item], self.name(item)) for item in named.values()]
         rows += [("", self.sheet.name)] if self.sheet else []
         with (
@@ -126,14 +126,29 @@ def folder_for(output: str | None, usual: Path) -> Path:
 
     Raises:
         RunError: there is something else, which may be an earlier output that its owner has worked on since.
+        UsageError: it has the name of a picture.
     """
     folder = usual if output is None else Path(output).expanduser()
+    if output is not None and not folder.exists() and folder.suffix.lower() in image_suffixes():
+        raise UsageError(f"output={output}: several files are written; name a folder")
     if folder.is_file():
         raise RunError(f"output={folder} is a file: name a folder")
     is_ours = output is None and any((folder / name).is_file() for name in KNOWN_BY)
     if folder.is_dir() and any(folder.iterdir()) and not is_ours:
         raise RunError(f"output={folder} is not empty, and nothing of yours is overwritten: name a new folder")
     return folder
+
+
+def make(folder: Path) -> None:
+    """Makes a folder for results, with those it lies in, if it is not there.
+
+    Raises:
+        ResourceError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(f"output={folder} cannot be made: {error.strerror}; choose another output") from error
 
 
 def refuse(files: set[Any]) -> None:

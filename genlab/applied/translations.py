@@ -18,7 +18,7 @@ from torch import Tensor
 
 from genlab.applied.inputs import Inputs, none_usable
 from genlab.applied.photographs import Head, Photograph, encode, probe, quantized, read_photograph, reworked, whole
-from genlab.applied.results import Applied, places_of
+from genlab.applied.results import Applied, make, places_of
 from genlab.applied.sheets import Pairs, Sheet
 from genlab.applied.tiling import in_bands, tile_count
 from genlab.datasets.images import centred
@@ -209,7 +209,7 @@ def save(photograph: Photograph, file: Path | None) -> None:
     if file is None:
         encode(photograph, sys.stdout.buffer, ".png")
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make(file.parent)
     with whole(file) as unfinished:
         encode(photograph, unfinished, file.suffix)
 

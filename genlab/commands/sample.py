@@ -14,6 +14,9 @@ from genlab.loaded_run import WeightsChoice
 Kind = Literal[
     "samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "growth", "means", "neighbours"
 ]
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".npz")
+"""What nobody calls a folder."""
+
 LONGEST_NAME = 200
 """Of a folder, in letters; file systems end at 255."""
 
@@ -185,7 +188,14 @@ def main(
 
 
 def check_folder(folder: Path) -> None:
-    """Only an earlier sampling may be replaced."""
+    """Only an earlier sampling may be replaced.
+
+    Raises:
+        RunError: something else is there.
+        UsageError: it has the name of a picture.
+    """
+    if folder.suffix.lower() in PICTURES and not folder.exists():
+        raise UsageError(f"output={folder}: several files are written; name a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "samples.npz").is_file():
         raise RunError(f"output={folder} holds other files, and nothing of yours is overwritten: name a new folder")
     if folder.is_file():

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import save_image
 
+from genlab.applied.results import make
 from genlab.callbacks.sample_grid import image_grid
 from genlab.errors import MissingExtraError
 from genlab.plots import latent_scatter, samples_frame
@@ -52,7 +53,7 @@ class Drawn:
 
 def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
     """Writes the array and the pictures or texts; returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     for old in (path for kind in ("png", "gif", "mp4", "txt") for path in folder.glob(f"*.{kind}")):
         old.unlink()
     arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in drawn.arrays.items()}

@@ -39,6 +39,8 @@ def describe(run: Run) -> Row:
         row |= {"state": "pruned", "epoch": status["pruned"]}
     if row["monitor"]:
         row["monitor"]["last"] = last_value(run.folder, row["monitor"]["name"])
+    else:
+        row["monitor"] = validated(run.folder)
     row["epochs"] = config.get("trainer", {}).get("max_epochs")
     return row
 
@@ -60,6 +62,13 @@ def last_value(folder: Path, name: str) -> float | None:
     if metrics.is_file():
         return json_format.loads(metrics.read_text(encoding="utf-8")).get(name)
     return next((float(row[name]) for row in reversed(logged(folder / "log.csv")) if name in row), None)
+
+
+def validated(folder: Path) -> dict[str, Any] | None:
+    """The first held-out value of a run that has ended, where none decides which checkpoint is the best."""
+    path = folder / "metrics.json"
+    metrics = json_format.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return next(({"name": name, "last": value} for name, value in metrics.items() if name.startswith("val/")), None)
 
 
 def logged(path: Path) -> list[dict[str, str]]:

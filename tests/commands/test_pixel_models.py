@@ -75,6 +75,14 @@ def test_each_image_may_have_a_mask_of_its_own(folder: Path) -> None:
     assert (as_bytes[masks > 0] != originals(folder)[masks > 0]).mean() > 0.5
 
 
+def test_half_of_a_larger_mask_is_half_of_the_pixels(folder: Path) -> None:
+    """Where it is shrunk its edge is grey, and belongs to the side that covers more of a pixel."""
+    mask = np.zeros((96, 96), dtype=np.uint8)
+    mask[:, 48:] = 255
+    Image.fromarray(mask).save(folder / "half.png")
+    assert np.array_equal(completed(folder, "mask=half.png"), completed(folder, "mask=right"))
+
+
 def test_completions_are_the_same_whatever_the_batch(folder: Path) -> None:
     whole = completed(folder, "mask=lower", "seed=3")
     assert np.array_equal(whole, completed(folder, "mask=lower", "seed=3", "batch_size=3"))
@@ -150,6 +158,18 @@ def test_likelihoods_say_of_which_images_they_are(folder: Path) -> None:
             "completions: VAE does not draw images pixel by pixel",
         ),
         (["apply", "pixels", "input=images"], 2, "mask= says what kind=completions shall fill"),
+        (
+            ["apply", "pixels", "input=images", "mask=lower", "output=a.png"],
+            2,
+            "output=a.png: several files are written",
+        ),
+        (
+            ["apply", "pixels", "input=images", "mask=lower", "output=/dev/null/a"],
+            6,
+            "output=/dev/null/a cannot be made",
+        ),
+        (["sample", "pixels", "output=a.png"], 2, "output=a.png: several files are written; name a folder"),
+        (["sample", "pixels", "output=/dev/null/a"], 6, "cannot be made: Not a directory; choose another output"),
         (["sample", "pixels", "temprature=0.5"], 2, "no key 'temprature'; did you mean 'temperature'?"),
         (["sample", "vae", "kind=growth"], 2, "kind=growth: VAE does not draw images pixel by pixel"),
         (["sample", "pixels", "guidance=1"], 2, "guidance=1: PixelCNN is not guided\na model can be that draws pixels"),
