@@ -29,7 +29,7 @@ def main(
     num_samples: PositiveInt | None,
     seed: Seed,
     seeds: Seed | Annotated[str, Field(pattern="^[0-9]+-[0-9]+$")] | Annotated[list[Seed], Field(min_length=1)] | None,
-    labels: Annotated[list[NonNegativeInt], Field(min_length=1)] | None,
+    labels: Annotated[list[NonNegativeInt | str], Field(min_length=1)] | None,
     attributes: Annotated[list[str], Field(min_length=1)] | None,
     text: Annotated[str, Field(min_length=1)] | None,
     temperature: Annotated[float, Field(ge=0.01)] | None,
@@ -73,7 +73,8 @@ def main(
         seed: the same seed gives the same images, whatever the batch size and the number of processes.
         seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
             ``seed=`` would give, to the bit the same whatever the other seeds.
-        labels: of the classes to draw, in turn; each row of one latent or seed, where the model has latents.
+        labels: numbers or names of the classes to draw, in turn; each row of one latent or seed, where the model has
+            latents.
         attributes: that all samples shall have or, with ``no_`` before their names, shall not; others as they come.
         text: that each sample begins with or, of a model that rewrites, is another wording of; None: they begin with
             nothing, or held-out sentences are rewritten.
@@ -107,6 +108,7 @@ def main(
     from genlab.drawing.drawn import write
     from genlab.drawing.kinds import draw, usual_kind
     from genlab.drawing.request import Request
+    from genlab.drawing.seeds import label_numbers
     from genlab.loaded_run import load_model
     from genlab.models.capabilities import Blends, Reconstructs, Samples, Translates
     from genlab.texts import TEXTS, blocks
@@ -143,7 +145,7 @@ def main(
         num_samples=num_samples,
         seed=seed,
         seeds=seeds,
-        labels=labels,
+        labels=None if labels is None else label_numbers(labels, loaded.dataset),
         attributes=attributes,
         text=text,
         temperature=temperature,

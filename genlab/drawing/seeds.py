@@ -6,6 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlab.config.suggest import nearest
+from genlab.config.values import shown
+from genlab.datasets.base import Dataset
 from genlab.errors import UsageError
 from genlab.models.capabilities import HasPrior, TakesAttributes, TakesLabels
 from genlab.randomness import RowGenerator, own_seeds
@@ -51,6 +54,23 @@ def seed_numbers(seeds: int | str | list[int]) -> Sequence[int]:
     if not first <= last < 2**63:
         raise UsageError(f"seeds={seeds}: expected the least seed, then the largest, at most {2**63 - 1}")
     return range(first, last + 1)
+
+
+def label_numbers(labels: Sequence[int | str], dataset: Dataset) -> list[int]:
+    """The number of each class, given by it or by name.
+
+    Raises:
+        UsageError: there is no class of that name.
+    """
+    names: list[str] = []
+    if any(isinstance(label, str) for label in labels):
+        dataset.load_once()
+        names = dataset.class_names or []
+    for label in labels:
+        if isinstance(label, str) and label not in names:
+            listed = ", ".join(f"{number} {name}" for number, name in enumerate(names)) or "have numbers alone"
+            raise UsageError(f"labels={shown(labels)}: no class '{label}'{nearest(label, names)}\nclasses: {listed}")
+    return [names.index(label) if isinstance(label, str) else label for label in labels]
 
 
 def check_labels(model: Any, labels: list[int]) -> None:

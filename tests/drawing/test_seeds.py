@@ -1,12 +1,15 @@
 """Samples by generator, seed and label: what depends on what."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from genlab.drawing.seeds import sampled, sampled_by_seed, seed_numbers
+from genlab.config import build, compose
+from genlab.drawing.seeds import label_numbers, sampled, sampled_by_seed, seed_numbers
 from genlab.errors import UsageError
 from genlab.latents import latents_by, truncated
 from genlab.randomness import RowGenerator, own_seeds, row_by_row
@@ -95,3 +98,20 @@ def test_seeds_are_a_range_a_list_or_one() -> None:
 def test_a_range_without_seeds_is_refused(seeds: str) -> None:
     with pytest.raises(UsageError, match=f"seeds={seeds}: expected the least seed, then the largest"):
         seed_numbers(seeds)
+
+
+def test_classes_may_be_named() -> None:
+    fashion: Any = build(compose("train", ["model=acgan", "dataset=fashion_mnist"]).config["dataset"], "dataset")
+    assert label_numbers([3, 0], fashion) == [3, 0]
+    assert label_numbers(["bag", 3, "coat"], fashion) == [8, 3, 4]
+    with pytest.raises(UsageError, match=r"labels=\[bga\]: no class 'bga'; did you mean 'bag'\?\nclasses: 0 T-shirt"):
+        label_numbers(["bga"], fashion)
+
+
+def test_numbers_have_no_names(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(20, 2)))
+    words = ["model=gmm", "dataset=vector_file", f"dataset.path={tmp_path / 'rows.npy'}"]
+    words += ["dataset.data_shape=[2]", "dataset.batch_size=2", "dataset.num_validation=2"]
+    table: Any = build(compose("train", words).config["dataset"], "dataset")
+    with pytest.raises(UsageError, match=r"no class 'x'\nclasses: have numbers alone"):
+        label_numbers(["x"], table)
