@@ -61,7 +61,7 @@ def main(
     from genlab.metrics.evaluation import Evaluation, holds_images
     from genlab.metrics.features import feature_network
     from genlab.run import write_json
-    from genlab.training import choose_device, resolve_threads
+    from genlab.training import choose_device, keep_freed_memory, resolve_threads
 
     chosen = choose(metrics)
     loaded = load_model(run, checkpoint, weights)
@@ -70,6 +70,7 @@ def main(
     network = feature_network(features, known)
     where = choose_device(device)
     torch.set_num_threads(resolve_threads("auto"))
+    keep_freed_memory()
     evaluation = Evaluation(
         model=loaded.model.to(where),
         dataset=loaded.dataset,
