@@ -220,7 +220,8 @@ def fit(
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
         metrics = reported(model) | validated(trainer)
         timer = next((callback for callback in trainer.callbacks if isinstance(callback, Timer)), None)
-        done, epochs = trainer.current_epoch, trainer.max_epochs
+        # Lightning counts an epoch that was broken off, too.
+        done, epochs = trainer.global_step // int(trainer.num_training_batches), trainer.max_epochs
         reason = None
         if timer is not None and (timer.time_remaining() or 0) <= 0 and done != epochs:
             reason = TIME_IS_OVER

@@ -168,7 +168,8 @@ def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> No
     words = ["trainer.max_epochs=100000", "trainer.max_time=00:00:00:01", "run_dir=run"]
     code, output = genlab(*TRAIN, *words, folder=tmp_path)
     assert code == 0
-    assert "trainer.max_time is over, with " in output
+    done = int(output.split("trainer.max_time is over, with ")[1].split()[0])
+    assert done == Run(tmp_path / "run").status["step"] // 3
     [hint] = [line.split()[3:] for line in output.splitlines() if line.startswith("go on")]
     assert hint == ["resume", "run", "trainer.max_time=00:00:00:02"]
     before = load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"]
