@@ -56,7 +56,7 @@ def longer(run: Run, config: dict[str, Any], folder: str, reason: str | None) ->
         return [("go on", f"genlab resume {folder} {time}")]
     if 0 <= trainer["max_steps"] <= status.get("step", 0):
         has_epochs = trainer["max_epochs"] == -1 or 2 * (status["epoch"] + 1) <= trainer["max_epochs"]
-        steps = f"trainer.max_steps={2 * trainer['max_steps']}"
+        steps = f"trainer.max_steps={max(2 * trainer['max_steps'], 1)}"
         return [("go on", f"genlab resume {folder} {steps if has_epochs else f'{epochs} {steps}'}")]
     if key := last_epoch_of_schedule(config):
         words = f"{epochs} schedule.{key}={2 * trainer['max_epochs']}"
