@@ -68,7 +68,7 @@ def label_numbers(labels: Sequence[int | str], dataset: Dataset) -> list[int]:
         names = dataset.class_names or []
     for label in labels:
         if isinstance(label, str) and label not in names:
-            listed = ", ".join(f"{number} {name}" for number, name in enumerate(names)) or "have numbers alone"
+            listed = ", ".join(f"{number} {name}" for number, name in enumerate(names)) or "none has a name"
             raise UsageError(f"labels={shown(labels)}: no class '{label}'{nearest(label, names)}\nclasses: {listed}")
     return [names.index(label) if isinstance(label, str) else label for label in labels]
 

@@ -113,5 +113,5 @@ def test_numbers_have_no_names(tmp_path: Path) -> None:
     words = ["model=gmm", "dataset=vector_file", f"dataset.path={tmp_path / 'rows.npy'}"]
     words += ["dataset.data_shape=[2]", "dataset.batch_size=2", "dataset.num_validation=2"]
     table: Any = build(compose("train", words).config["dataset"], "dataset")
-    with pytest.raises(UsageError, match=r"no class 'x'\nclasses: have numbers alone"):
+    with pytest.raises(UsageError, match=r"no class 'x'\nclasses: none has a name"):
         label_numbers(["x"], table)
