@@ -41,7 +41,7 @@ OF_A_RUN = ("batch_size", "num_workers", "_start")
 """Attributes of a data set that do not change what it holds."""
 
 LARGE = 64 * 64
-"""Numbers in an item above which it is large."""
+"""Numbers in an item from which it is large."""
 
 
 LONG = ("test_tutorial", "test_wheel", "test_sweeps_page", "test_config")
@@ -114,13 +114,13 @@ def composed(*words: str) -> dict[str, Any]:
 
 
 def small(*words: str) -> list[str]:
-    """Words that save time, after those of a model: narrow networks of few blocks, of large images batches of 6."""
+    """Words that save time, after those of a model: narrow networks of few blocks, of large images batches of 4."""
     recipe = composed(*words)
-    is_large = math.prod(recipe["dataset"].get("data_shape") or []) > LARGE
+    is_large = math.prod(recipe["dataset"].get("data_shape") or []) >= LARGE
     sizes = dict.fromkeys(("width", "discriminator_width", "encoder_width"), 8)
     sizes |= dict.fromkeys(("num_blocks", "enhancer_blocks", "refine_steps"), 1)
     narrow = [f"model.{key}={size}" for key, size in sizes.items() if key in recipe["model"]]
-    return narrow + ["dataset.batch_size=6"] * is_large
+    return narrow + ["dataset.batch_size=4"] * is_large
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:

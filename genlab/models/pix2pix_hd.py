@@ -30,6 +30,9 @@ Level = Annotated[int, Field(ge=0, le=255)]
 NUM_EXAMPLES, PIXELS_OF_EACH = 64, 16
 """Training images, and pixels of each, whose regions' features are kept."""
 
+EXAMPLES_AT_ONCE = 8
+"""Of those images, how many are encoded together."""
+
 PERCEPTUAL_LAYERS = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
 """What the perceptual term compares, and how much each counts (authors' code)."""
 
@@ -217,16 +220,22 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
             return
         source = dataset_of(self.trainer).sources["train"]
         generator = torch.Generator().manual_seed(0)
-        for number in range(NUM_EXAMPLES):
-            item = torch.tensor([number * len(source) // NUM_EXAMPLES])
-            pair = PairedImages(*(images.to(self.known_features) for images in source.__getitems__(Chosen(-1, item))))
-            labels = self.labels(pair.source)
+        examples = torch.arange(NUM_EXAMPLES) * len(source) // NUM_EXAMPLES
+        features: list[Tensor] = []
+        places: list[Tensor] = []
+        for items in examples.split(EXAMPLES_AT_ONCE):
+            pairs = PairedImages(*(images.to(self.known_features) for images in source.__getitems__(Chosen(-1, items))))
+            labels = self.labels(pairs.source)
             regions = regions_of(labels)
-            pixels = torch.randint(regions.numel(), (PIXELS_OF_EACH,), generator=generator).to(self.device)
-            kept = slice(number * PIXELS_OF_EACH, (number + 1) * PIXELS_OF_EACH)
-            features = region_means(self.encoder(pair.target), regions)
-            self.known_features[kept] = features.flatten(2)[0, :, pixels].T
-            self.known_places[kept] = places_of(regions, labels).flatten(2)[0, :, pixels].T
+            pixels = torch.randint(regions[0].numel(), (len(items), 1, PIXELS_OF_EACH), generator=generator)
+            for found, maps in (
+                (features, region_means(self.encoder(pairs.target), regions)),
+                (places, places_of(regions, labels)),
+            ):
+                chosen = maps.flatten(2).take_along_dim(pixels.to(self.device), 2)
+                found.append(chosen.movedim(1, 2).flatten(0, 1))
+        self.known_features.copy_(torch.cat(features))
+        self.known_places.copy_(torch.cat(places))
 
     def validation_step(self, batch: PairedImages, batch_idx: int) -> None:
         l1 = l1_loss(precise(self.translate(batch.source)), batch.target)
