@@ -40,7 +40,7 @@ def _by_the_words(command: str, words: list[str]) -> UsageError | None:
 
     parsed = OverridesParser.create().parse_overrides(words)
     for word in parsed:
-        if fault := sweep_fault(word) or _group_fault(word):
+        if fault := sweep_fault(word, command) or _group_fault(word):
             return fault
     groups = [word.input_line or "" for word in parsed if word.key_or_group in GROUPS]
     base = _base(command, groups)
@@ -63,11 +63,12 @@ def _base(command: str, groups: list[str]) -> "DictConfig | None":
         return None
 
 
-def sweep_fault(word: "Override") -> UsageError | None:
+def sweep_fault(word: "Override", command: str) -> UsageError | None:
     """Several values where one is needed."""
     if not word.is_sweep_override():
         return None
-    return UsageError(f"'{word.input_line}' gives several values: add -m to run them all; if it is text, {QUOTING}")
+    all_of_them = ": add -m to run them all" if command == "train" else ", where one is taken"
+    return UsageError(f"'{word.input_line}' gives several values{all_of_them}; if it is text, {QUOTING}")
 
 
 def _group_fault(word: "Override") -> UsageError | None:

@@ -83,7 +83,7 @@ def _change(config: "DictConfig", words: list[str]) -> dict[str, Any]:
                 f"'{word.input_line}': a saved configuration has its {word.key_or_group} already; its values change by "
                 f"{word.key_or_group}.KEY=VALUE"
             )
-        if fault := sweep_fault(word) or (
+        if fault := sweep_fault(word, "train") or (
             None if word.is_add() or word.is_force_add() else key_fault(config, word.key_or_group)
         ):
             raise fault

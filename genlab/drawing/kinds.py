@@ -20,6 +20,7 @@ from genlab.models.base import GenerativeModel
 from genlab.models.capabilities import (
     DrawsPixels,
     HasMeans,
+    HasPrior,
     PredictsPixels,
     Reconstructs,
     RewritesText,
@@ -33,6 +34,19 @@ from genlab.randomness import own_generators
 from genlab.texts import TEXTS, code_points, reworded
 
 NEIGHBOUR_ROWS = 32
+
+NEEDS: dict[str, tuple[Any, str]] = {
+    "samples": (Samples | RewritesText, "draws no samples"),
+    "reconstructions": (Reconstructs, "has no encoder"),
+    "walk": (Reconstructs | HasPrior, "has no latent space"),
+    "latent_grid": (HasPrior, "has no latents with a prior, which a grid could cover"),
+    "latent_scatter": (Reconstructs, "has no encoder"),
+    "chain": (RunsChains, "runs no Markov chain"),
+    "growth": (PredictsPixels, "does not draw images pixel by pixel"),
+    "means": (HasMeans, "is no mixture"),
+    "neighbours": (Samples | RewritesText, "draws no samples"),
+}
+"""What a model has to be for each kind, and what is said of others."""
 
 
 def usual_kind(model: GenerativeModel) -> Literal["samples", "reconstructions"]:
@@ -48,6 +62,11 @@ def draw(request: Request) -> Drawn:
         DataError: there are too few test images.
     """
     check_kind(request)
+    needed, lack = NEEDS[request.kind]
+    if not isinstance(request.model, needed):
+        others = [kind for kind, (needed, _) in NEEDS.items() if isinstance(request.model, needed)]
+        has = [kind for kind in others if kind != "neighbours" or len(request.dataset.data_shape) == 3]
+        raise UsageError(f"kind={request.kind}: {request.name} {lack}\nit has kind={', '.join(has)}")
     if request.video:
         video_library()  # before the work, whether it is there
     kinds = {
@@ -112,21 +131,18 @@ def rewordings(request: Request, model: RewritesText) -> Drawn:
 
 def pairs(request: Request) -> Drawn:
     """Test images beside their reconstructions."""
-    if not isinstance(request.model, Reconstructs):
-        raise UsageError(f"kind=reconstructions: {request.name} has no encoder")
-    tiles = tiles_per_image(request.model)
+    model: Any = request.model
+    tiles = tiles_per_image(model)
     columns = COLUMNS // tiles * tiles
     count = request.num_samples or COUNT // columns * columns
     images, _ = test_images(request, -(-count // tiles))
-    beside = reconstructions(request.model, images, request.batch_size, request.generator)
+    beside = reconstructions(model, images, request.batch_size, request.generator)
     return Drawn(beside[:count], columns)
 
 
 def chain(request: Request) -> Drawn:
     """A Markov chain in each tile, a frame for each step."""
     model: Any = request.model
-    if not isinstance(model, RunsChains):
-        raise UsageError(f"kind=chain: {request.name} runs no Markov chain")
     count = request.num_samples or COUNT
     frames: Iterator[Tensor] = model.chain(count, request.num_frames, request.generator_of(count))
     return Drawn(torch.stack(list(frames)), picture="chain")
@@ -135,8 +151,6 @@ def chain(request: Request) -> Drawn:
 def growth(request: Request) -> Drawn:
     """Images that are drawn pixel by pixel, a frame for each row."""
     model: Any = request.model
-    if not isinstance(model, PredictsPixels):
-        raise UsageError(f"kind=growth: {request.name} does not draw images pixel by pixel")
     nothing = torch.zeros(request.num_samples or COUNT, *request.dataset.data_shape, device=request.model.device)
     labels = None
     if request.labels is not None:
@@ -149,8 +163,6 @@ def growth(request: Request) -> Drawn:
 def means(request: Request) -> Drawn:
     """The mean of each component of a mixture."""
     model: Any = request.model
-    if not isinstance(model, HasMeans):
-        raise UsageError(f"kind=means: {request.name} is no mixture")
     found = model.component_means
     if request.num_samples is not None and request.num_samples > len(found):
         raise UsageError(f"kind=means: num_samples={request.num_samples}, but there are {len(found)} components")

@@ -1,26 +1,27 @@
 """Pictures of a latent space: ways through it, a plane of it, and where test images lie in it."""
 
+from typing import Any
+
 import torch
 
 from genlab.drawing.drawn import COUNT, Drawn
 from genlab.drawing.request import Request, decode, test_images
 from genlab.errors import UsageError
 from genlab.latents import linear, priors_of, spherical
-from genlab.models.capabilities import Decodes, HasPrior, Reconstructs
+from genlab.models.capabilities import HasPrior, Reconstructs
 from genlab.plots import new_figure
 
 
 def walk(request: Request) -> Drawn:
     """Ways between the latents of two test images, or two of the prior."""
-    model, steps, interpolation = request.model, request.steps, request.interpolation
+    model: Any = request.model
+    steps, interpolation = request.steps, request.interpolation
     count = request.num_samples or max(1, COUNT // steps) * steps
     if count % steps:
         whole = count // steps * steps
         sizes = " or ".join(str(size) for size in (whole, whole + steps) if size)
         raise UsageError(f"kind=walk gives whole walks of steps={steps} images: num_samples={sizes}, not {count}")
     num_walks = count // steps
-    if not isinstance(model, Reconstructs | HasPrior):
-        raise UsageError(f"kind=walk: {request.name} has no latent space")
     is_normal = priors_of(model)[0] if isinstance(model, HasPrior) else torch.zeros(model.latent_dim, dtype=torch.bool)
     if interpolation == "spherical" and not is_normal.any():
         raise UsageError(
@@ -42,12 +43,7 @@ def walk(request: Request) -> Drawn:
 
 def latent_grid(request: Request) -> Drawn:
     """The plane of two latents, by equal shares of the prior."""
-    model = request.model
-    if not isinstance(model, HasPrior):
-        reason = "no prior that a grid could cover; see kind=latent_scatter"
-        raise UsageError(
-            f"kind=latent_grid: {request.name} has {reason if isinstance(model, Decodes) else 'no latent space'}"
-        )
+    model: Any = request.model
     if model.latent_dim != 2:
         raise UsageError(
             f"kind=latent_grid needs a plane of latents: train with model.latent_dim=2, not {model.latent_dim}"
@@ -68,9 +64,7 @@ def latent_grid(request: Request) -> Drawn:
 
 def scatter(request: Request) -> Drawn:
     """The most likely latents of test images, and the labels of these."""
-    model = request.model
-    if not isinstance(model, Reconstructs):
-        raise UsageError(f"kind=latent_scatter: {request.name} has no encoder")
+    model: Any = request.model
     if model.latent_dim < 2:
         raise UsageError("kind=latent_scatter needs a plane of latents: train with model.latent_dim=2 or more")
     new_figure(1, 1)  # before the work, whether it can be drawn

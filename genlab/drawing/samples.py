@@ -14,7 +14,6 @@ from genlab.drawing.request import Request, as_requested, given_seeds
 from genlab.drawing.seeds import check_labels, condition_of, sampled, sampled_by_seed
 from genlab.errors import ResourceError, UsageError
 from genlab.loaded_run import load_model
-from genlab.models.capabilities import Samples
 from genlab.processes import fresh_processes
 from genlab.texts import condition_of_text
 from genlab.training import choose_device
@@ -27,8 +26,6 @@ def draw_samples(request: Request, usual: int) -> Tensor:
         UsageError: the model draws none, or not of these conditions; or there are fewer samples than processes.
         ResourceError: a process was killed.
     """
-    if not isinstance(request.model, Samples):
-        raise UsageError(f"{request.name} draws no samples; kind=reconstructions shows what it makes of images")
     conditions = conditions_of(request)
     seeds = given_seeds(request)
     count = len(seeds) if seeds is not None else request.num_samples or usual
