@@ -1,6 +1,6 @@
 """Whether samples show the attributes that were asked for, as an embedded classifier of the avatars sees them.
 
-Jin et al., 2017, arXiv:1708.05509, section 4.2, count by hand how many samples show each attribute that is asked for.
+Jin et al., 2017, arXiv:1708.05509, count by hand how many samples show each attribute that is asked for.
 """
 
 from functools import cache

@@ -32,7 +32,12 @@ def unfit(evaluation: Evaluation) -> str | None:
 
 def measure(evaluation: Evaluation) -> list[Score]:
     """``fd_<network>``: 0 if both are alike; falls with the number of images, so only equal numbers compare."""
-    return evaluation.comparison({"fd": math.inf}, 2, resampled_distances)
+    scores = evaluation.comparison({"fd": math.inf}, 2, resampled_distances)
+    fewest = min(len(evaluation.real_features), len(evaluation.fake_features))
+    if fewest > (num_features := evaluation.real_features.shape[1]):
+        return scores
+    few = {"few": f"{fewest} images for {num_features} features, so it compares with distances of as many images alone"}
+    return [Score(score.name, score.value, score.how | few) for score in scores]
 
 
 def resampled_distances(real: Tensor, fake: Tensor, generator: torch.Generator) -> list[Tensor]:

@@ -3,8 +3,8 @@
 Goodfellow et al., "Generative Adversarial Nets", NIPS 2014, arXiv:1406.2661, section 5; Breuleux, Bengio & Vincent,
 "Quickly Generating Representative Samples from an RBM-Derived Process", Neural Computation 23(8), 2011,
 doi:10.1162/NECO_a_00158. Theis et al., "A note on the evaluation of generative models", ICLR 2016, arXiv:1511.01844,
-section 3.2, show how little it tells: copies of training images beat the true distribution. It is measured only if it
-is named.
+show how little it tells: centres of k-means score higher than training images, which are draws of the true
+distribution. It is measured only if it is named.
 """
 
 import math

@@ -4,7 +4,7 @@ Schlegl, Seeböck, Waldstein, Schmidt-Erfurth & Langs, "Unsupervised Anomaly Det
 Networks to Guide Marker Discovery", IPMI 2017, arXiv:1703.05921.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -15,7 +15,7 @@ from genlab.latents import searched
 from genlab.losses.adversarial import discriminator_loss, nonsaturating_generator_loss
 from genlab.losses.residual import check_side, residual_map
 from genlab.models.base import GenerativeModel, OptimizerFactory
-from genlab.models.from_latents import FromLatents
+from genlab.models.from_latents import FromLatents, uniform
 from genlab.networks.dcgan import Discriminator, Generator, initialize
 
 START_SEED = 0
@@ -27,7 +27,8 @@ class AnoGAN(FromLatents, GenerativeModel):
     Args:
         image_shape: ``(C, H, W)``, square, the side 4, 5, 6 or 7 times a power of 2 (paper: 1x64x64).
         latent_dim: length of the latent vector z (paper: not given; DCGAN's 100).
-        width: channels of the largest map (paper: not given; DCGAN's 128).
+        prior: of z, N(0, 1) or uniform in (-1, 1) (paper: uniform).
+        width: channels of the largest map (paper: 64).
         search_steps: steps down the gradient in the latent space for each image (paper: 500).
         search_lr: Adam's learning rate in the latent space (paper: not given).
         num_starts: latents drawn for the start of a search, the nearest to the image is taken (paper: 1).
@@ -50,6 +51,7 @@ class AnoGAN(FromLatents, GenerativeModel):
         self,
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         latent_dim: PositiveInt,
+        prior: Literal["normal", "uniform"],
         width: PositiveInt,
         search_steps: PositiveInt,
         search_lr: PositiveFloat,
@@ -64,6 +66,7 @@ class AnoGAN(FromLatents, GenerativeModel):
         self.map_side = map_side
         self.edge_weight = edge_weight
         self.latent_dim = latent_dim
+        self.prior = torch.randn if prior == "normal" else uniform
         self.search_steps = search_steps
         self.search_lr = search_lr
         self.num_starts = num_starts

@@ -28,6 +28,8 @@ class DRAGAN(FromLatents, GenerativeModel):
         - The noise is uniform in [0, c std) and a point between the data and it is taken, as in the authors' code; the
           paper's is normal.
         - The standard deviation is that of a process's share of the batch.
+        - z is normal (authors' code: uniform in (-1, 1)), and the generator's step has the latents of the
+          discriminator's; the authors' code draws others.
         - The discriminator has no batch norm, with which a slope would not be that of one image.
     """
 

@@ -59,6 +59,8 @@ class GAN(FromLatents, GenerativeModel):
         - z is uniform in (-1, 1) (authors' code: ± the root of 3).
         - Momentum stays as it is set, and the rate as ``schedule`` says; in the authors' code momentum grows to 0.7
           over 250 epochs and the rate is divided by 1.000004 with each step.
+        - Pixels that are always black begin with a share of white of 0.001, at which they still learn (authors' code:
+          1e-7).
         - Points have no sigmoid at the generator's end.
     """
 

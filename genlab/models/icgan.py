@@ -55,11 +55,14 @@ class IcGAN(FromAttributes, GenerativeModel):
           photo stays, with all that the generator cannot reconstruct.
         - ``residual`` editing, and steps that refine z, are not the paper's.
         - Attributes that are not asked for become those of the nearest training face, so that one colour of hair goes
-          as another comes; the paper changes nothing but what is asked for.
+          as another comes; the authors' code has a list of what excludes what.
+        - The encoders begin with DCGAN's weights, as generator and discriminator do; in the authors' code they keep the
+          default of their layers. They see all images, in the authors' code two thirds.
         - The encoder of latents sees a newly generated image at each step, not one of a set made before.
     """
 
     batch_type = ImagesWithAttributes
+    best_by = None  # samples change no more once the encoders are trained
 
     def __init__(
         self,

@@ -81,8 +81,8 @@ class InfoGAN(FromLatents, GenerativeModel):
         num_codes: values of the categorical code (paper: 10).
         num_continuous: continuous codes, uniform in (-1, 1) (paper: 2).
         categorical_weight: lambda of the categorical code (paper: 1).
-        continuous_weight: lambda of the continuous codes (paper: 1 on MNIST; smaller where a likelihood
-            would outweigh the game).
+        continuous_weight: lambda of the continuous codes (paper: less, so that it is of the size of the game; authors'
+            code: 1 on MNIST, where the variance is fixed).
         generator_lr: learning rate of the generator (paper: 1e-3).
         optimizer: called once for each network (paper: Adam, lr 2e-4 of D and Q; authors' code: beta1 0.5).
 
@@ -91,7 +91,9 @@ class InfoGAN(FromLatents, GenerativeModel):
           images end in tanh.
         - The generator's loss is the one that does not saturate, as in the authors' code; the paper's equation is the
           minimax game.
-        - The variance of continuous codes is learned, as in the paper; the authors' code fixes it at 1.
+        - The generator's step has the latents of the discriminator's; the authors' code draws others.
+        - Weights begin as torch has them; in the authors' code they are normal, of deviation 0.02.
+        - The authors' code fixes the variance of continuous codes at 1; here it is learned, as the paper says.
     """
 
     batch_type = Images

@@ -26,6 +26,7 @@ class R1GAN(FromLatents, GenerativeModel):
 
     Differs from the paper:
         - The networks are DCGAN's, without batch norm in the discriminator; the paper's are residual.
+        - The generator's step has the latents of the discriminator's; the authors' code draws others.
     """
 
     batch_type = Images | Vectors

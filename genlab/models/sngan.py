@@ -134,6 +134,9 @@ class SNGAN(FromLatents, GenerativeModel):
     Differs from the paper:
         - The generator trains on as many latents as there are images in a batch, where the authors' code takes 128 for
           64 images.
+        - The discriminator's five steps come before the generator's, and real and generated images go through it
+          together, so that a step has one of power iteration; in the authors' code the generator begins, and a step has
+          two.
         - The last linear layer has a bias, and images are not dequantized by noise; the authors' code has no bias and
           adds uniform noise of 1/128.
     """

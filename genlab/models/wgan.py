@@ -20,7 +20,7 @@ class WGAN(FromLatents, GenerativeModel):
         data_shape: ``(C, H, W)`` as of DCGAN, or ``(D,)`` of points.
         latent_dim: length of the latent vector z (authors' code: 100).
         width: channels of the largest map, as in DCGAN (authors' code: 64); of points, units of both hidden layers.
-        clip: bound of each of the critic's weights after its step (paper: 0.01).
+        clip: bound of each of the critic's weights, gains of batch norm included, after its step (paper: 0.01).
         critic_steps: batches of the critic for each step of the generator (paper: 5).
         optimizer: called once for each network (paper: RMSProp, lr 5e-5).
 
@@ -28,7 +28,6 @@ class WGAN(FromLatents, GenerativeModel):
         - The critic takes 5 steps from the beginning; the authors' code gives it 100 for each of the generator's first
           25 and for every 500th.
         - Weights are clipped after the critic's step, as in algorithm 1; the authors' code clips before it.
-        - Gains of batch norm are clipped, too, as in the authors' code.
     """
 
     batch_type = Images | Vectors

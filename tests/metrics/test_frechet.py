@@ -166,6 +166,14 @@ def test_the_score_of_a_perfect_model_is_small_and_named_after_the_network() -> 
     assert 0 < score.value < 0.01
     [moved] = metric.measure(evaluation(model, Splits(train=images[:1], test=images + 1), num_samples=3000))
     assert moved.value == pytest.approx(4, abs=0.3)
+    assert "few" not in score.how
+
+
+def test_fewer_images_than_features_are_said_to_compare_with_as_many_alone() -> None:
+    model = LinearGaussian()
+    images = data_of(model, 3)
+    [score] = metric.measure(evaluation(model, Splits(train=images[:1], test=images)))
+    assert score.how["few"].startswith("3 images for 4 features")
 
 
 def test_the_bootstrap_is_as_wide_as_the_distance_varies_over_other_draws() -> None:

@@ -19,7 +19,7 @@ def sgd(weights: Any) -> torch.optim.Optimizer:
 
 def tiny(search_steps: int = 20, search_lr: float = 0.1, num_starts: int = 1, feature_weight: float = 0.1) -> AnoGAN:
     torch.manual_seed(0)
-    model = AnoGAN((1, 16, 16), 4, 4, search_steps, search_lr, num_starts, feature_weight, 1, 0.0, sgd)
+    model = AnoGAN((1, 16, 16), 4, "normal", 4, search_steps, search_lr, num_starts, feature_weight, 1, 0.0, sgd)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.weight.data *= 10  # untrained weights of 0.02 draw nothing but grey
@@ -36,6 +36,9 @@ def test_the_papers_generator_is_that_of_dcgan() -> None:
         model = build(config, "model")
     assert sum(weight.numel() for weight in model.generator.parameters()) == 3_574_656
     assert (model.search_steps, model.feature_weight, model.num_starts) == (500, 0.1, 1)
+    drawn = model.prior(10_000)  # uniform in (-1, 1) (section 2.1)
+    assert drawn.abs().max() < 1
+    assert drawn.var().item() == pytest.approx(1 / 3, abs=0.01)
 
 
 @torch.no_grad()
