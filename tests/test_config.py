@@ -343,6 +343,17 @@ def test_a_data_set_that_does_not_fit_is_refused_with_those_that_do() -> None:
     assert "vector_file" not in message.splitlines()[1]
 
 
+def test_values_of_a_callback_that_is_not_there_name_the_group_that_was_chosen() -> None:
+    words = ["+experiment=pixel_cnn_pp_emoji", "callbacks=none"]
+    with pytest.raises(UsageError) as caught:
+        config.check(config.compose("train", words))
+    found = str(caught.value).splitlines()
+    assert found[0].startswith("callbacks.sample_grid: callbacks=none has no 'sample_grid'")
+    assert found[0].endswith("or ~callbacks.sample_grid")
+    assert "pixel_cnn_pp_emoji.yaml, line" in found[1]
+    config.check(config.compose("train", [*words, "~callbacks.sample_grid", "~callbacks.averaged_weights"]))
+
+
 def test_saved_and_loaded_is_the_same(tmp_path: Path) -> None:
     first = composed("seed=3", "run_dir=/somewhere", "model.width=6")
     config.save(first.config, tmp_path / "config.yaml")

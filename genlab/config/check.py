@@ -50,6 +50,12 @@ class Check:
             if key in self.config and not (key == "schedule" and self.config[key] == {}):
                 self.node(self.config[key], key, kind(key))
         for name, node in (self.config.get("callbacks") or {}).items():
+            if isinstance(node, Mapping) and "_target_" not in node and "callbacks" in self.composed.choices:
+                chosen = f"callbacks={self.composed.choices['callbacks']}"
+                raise UsageError(
+                    f"callbacks.{name}: {chosen} has no '{name}' that these values could change: choose others, or "
+                    f"~callbacks.{name}{self.where(f'callbacks.{name}')}"
+                )
             self.node(node, f"callbacks.{name}", kind("callbacks"))
         if "trainer" in self.config:
             self.plain(self.config["accelerator"], "accelerator")
