@@ -124,10 +124,11 @@ def small(*words: str) -> list[str]:
 
 
 def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model on its own default data, an epoch of each of its phases."""
+    """The configuration of a short training of a model, an epoch of each of its phases."""
     recipe = composed(f"model={model}")["model"]
     phases = [f"model.{key}=1" for key in PHASES if key in recipe]
-    return deepcopy(composed(f"model={model}", *SHORT, *small(f"model={model}"), *phases, *words))
+    sizes = small(f"model={model}", *(word for word in words if word.startswith("dataset=")))
+    return deepcopy(composed(f"model={model}", *SHORT, *sizes, *phases, *words))
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
