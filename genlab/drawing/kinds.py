@@ -1,7 +1,7 @@
 """What ``genlab sample`` draws of a trained model, a function for each kind."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -35,19 +35,6 @@ from genlab.texts import TEXTS, code_points, reworded
 
 NEIGHBOUR_ROWS = 32
 
-NEEDS: dict[str, tuple[Any, str]] = {
-    "samples": (Samples | RewritesText, "draws no samples"),
-    "reconstructions": (Reconstructs, "has no encoder"),
-    "walk": (Reconstructs | HasPrior, "has no latent space"),
-    "latent_grid": (HasPrior, "has no latents with a prior, which a grid could cover"),
-    "latent_scatter": (Reconstructs, "has no encoder"),
-    "chain": (RunsChains, "runs no Markov chain"),
-    "growth": (PredictsPixels, "does not draw images pixel by pixel"),
-    "means": (HasMeans, "is no mixture"),
-    "neighbours": (Samples | RewritesText, "draws no samples"),
-}
-"""What a model has to be for each kind, and what is said of others."""
-
 
 def usual_kind(model: GenerativeModel) -> Literal["samples", "reconstructions"]:
     """Samples of a model that draws any, else reconstructions."""
@@ -62,26 +49,26 @@ def draw(request: Request) -> Drawn:
         DataError: there are too few test images.
     """
     check_kind(request)
-    needed, lack = NEEDS[request.kind]
+    kinds: dict[str, tuple[Callable[[Request], Drawn], Any, str]] = {
+        "samples": (samples, Samples | RewritesText, "draws no samples"),
+        "reconstructions": (pairs, Reconstructs, "has no encoder"),
+        "walk": (walk, Reconstructs | HasPrior, "has no latent space"),
+        "latent_grid": (latent_grid, HasPrior, "has no latents with a prior, which a grid could cover"),
+        "latent_scatter": (scatter, Reconstructs, "has no encoder"),
+        "chain": (chain, RunsChains, "runs no Markov chain"),
+        "growth": (growth, PredictsPixels, "does not draw images pixel by pixel"),
+        "means": (means, HasMeans, "is no mixture"),
+        "neighbours": (neighbours, Samples | RewritesText, "draws no samples"),
+    }
+    draw_kind, needed, lack = kinds[request.kind]
     if not isinstance(request.model, needed):
-        others = [kind for kind, (needed, _) in NEEDS.items() if isinstance(request.model, needed)]
+        others = [kind for kind, (_, needed, _) in kinds.items() if isinstance(request.model, needed)]
         has = [kind for kind in others if kind != "neighbours" or len(request.dataset.data_shape) == 3]
         raise UsageError(f"kind={request.kind}: {request.name} {lack}\nit has kind={', '.join(has)}")
     if request.video:
         video_library()  # before the work, whether it is there
-    kinds = {
-        "samples": samples,
-        "reconstructions": pairs,
-        "walk": walk,
-        "latent_grid": latent_grid,
-        "latent_scatter": scatter,
-        "chain": chain,
-        "growth": growth,
-        "means": means,
-        "neighbours": neighbours,
-    }
     with as_requested(request):
-        drawn = kinds[request.kind](request)
+        drawn = draw_kind(request)
     pixels = draw_pixels(request, drawn.samples) if request.binary else drawn.samples
     return replace(drawn, samples=pixels.cpu())
 
