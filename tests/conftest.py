@@ -123,12 +123,18 @@ def small(*words: str) -> list[str]:
     return narrow + ["dataset.batch_size=4"] * is_large
 
 
-def short_config(model: str, *words: str) -> dict[str, Any]:
-    """The configuration of a short training of a model, an epoch of each of its phases."""
+def short_config(model: str, *words: str, **trainer: Any) -> dict[str, Any]:
+    """The configuration of a short training of a model, an epoch of each of its phases.
+
+    Args:
+        trainer: settings that nothing else in a configuration follows from.
+    """
     recipe = composed(f"model={model}")["model"]
     phases = [f"model.{key}=1" for key in PHASES if key in recipe]
     sizes = small(f"model={model}", *(word for word in words if word.startswith("dataset=")))
-    return deepcopy(composed(f"model={model}", *SHORT, *sizes, *phases, *words))
+    config = deepcopy(composed(f"model={model}", *SHORT, *sizes, *phases, *words))
+    config["trainer"] |= trainer
+    return config
 
 
 def trained(folder: Path, config: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import differences, short_config, trained
+from conftest import composed, differences, short_config, trained
 from ranks import train_by
 
 from genlab.callbacks.exact_state import ExactState
@@ -94,7 +94,7 @@ def test_stopped_and_resumed_three_times_equals_never_stopped(
     model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     for step in (1, 3, 5):  # step 3 ends an epoch
-        trained(tmp_path / "stopped", short_config(model_name, f"trainer.max_steps={step}"))
+        trained(tmp_path / "stopped", short_config(model_name, max_steps=step))
     resumed = trained(tmp_path / "stopped", short_config(model_name))
     assert differences(uninterrupted[1], resumed) == []
     logs = [(folder / "log.csv").read_text() for folder in (uninterrupted[0], tmp_path / "stopped")]
@@ -104,8 +104,9 @@ def test_stopped_and_resumed_three_times_equals_never_stopped(
 def test_same_seed_gives_the_same_bits_with_and_without_validation_pictures_and_logging(
     model_name: str, uninterrupted: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    words = ["trainer.limit_val_batches=0", "trainer.log_every_n_steps=100", "trainer.enable_progress_bar=true"]
-    bare = trained(tmp_path / "bare", short_config(model_name, *words, "~callbacks.sample_grid"))
+    config = short_config(model_name, limit_val_batches=0, log_every_n_steps=100, enable_progress_bar=True)
+    del config["callbacks"]["sample_grid"]
+    bare = trained(tmp_path / "bare", config)
     assert differences(uninterrupted[1]["state_dict"], bare["state_dict"]) == []
 
 
@@ -198,7 +199,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
     has_tokens = not some[0].is_floating_point()  # which are always finite
     if has_tokens and not list(model.parameters()):
         pytest.skip("counts of tokens are finite")
-    trained(tmp_path / "run", short_config(model_name, "trainer.max_steps=3"))
+    trained(tmp_path / "run", short_config(model_name, max_steps=3))
     kept = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
     start = ExactState.on_train_batch_start
 
@@ -216,8 +217,9 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
 
 def test_two_processes_train_as_one(model_name: str, tmp_path: Path) -> None:
     """In double precision: of gradients near 0, Adam makes whole steps of what is rounding."""
-    words = ["precision=64-true", "~callbacks.sample_grid", "trainer.max_steps=4"]
-    config = short_config(model_name, "accelerator=ddp_cpu", *words)
+    one = short_config(model_name, max_steps=4) | {"precision": "64-true"}
+    del one["callbacks"]["sample_grid"]
+    config = one | {"accelerator": composed("accelerator=ddp_cpu")["accelerator"]}
     assert train_by(2, tmp_path / "run", config) == [0, 0]
     weights = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1)]
     assert weights[0].keys() == weights[1].keys()
@@ -228,7 +230,7 @@ def test_two_processes_train_as_one(model_name: str, tmp_path: Path) -> None:
         trained_here = [name for name, _ in model.named_parameters()]
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in trained_here)
         return
-    uninterrupted = trained(tmp_path / "alone", short_config(model_name, *words))
+    uninterrupted = trained(tmp_path / "alone", one)
     for name, alone in uninterrupted["state_dict"].items():
         both, other = weights[0][name], weights[1][name]
         assert torch.equal(both, other), name

@@ -25,15 +25,19 @@ def unfit(evaluation: Evaluation) -> str | None:
 
 
 def measure(evaluation: Evaluation) -> list[Score]:
-    """``cycle_error_x`` and ``…_y``: mean absolute error of pixels in [-1, 1] over all held-out images of a domain."""
+    """``cycle_error_x`` and ``…_y``: mean absolute error of pixels in [-1, 1].
+
+    Over at most ``num_samples`` held-out images of each domain.
+    """
     model, scores = evaluation.model, []
     assert isinstance(model, Translates)
     for (there, back), domain in zip(BACK.items(), translation_distance.domains(evaluation), strict=True):
         errors = []
-        for part in progress(torch.arange(len(domain)).split(evaluation.batch_size), "there and back"):
+        items = translation_distance.some_of(domain, evaluation)
+        for part in progress(items.split(evaluation.batch_size), "there and back"):
             images = images_of(domain, Chosen(-1, part)).to(model.device)
             again = model.translate(model.translate(images, there), back)
             errors.append((again.float() - images).abs().flatten(1).mean(1).cpu())
-        how = {"split": evaluation.held_out[0], "num_images": len(domain)}
+        how = {"split": evaluation.held_out[0], "num_images": len(items)}
         scores.append(mean_score(f"cycle_error_{there[0]}", torch.cat(errors), how))
     return scores
