@@ -13,17 +13,23 @@ from genlab.config.targets import resolve_target
 from genlab.run import CONVERGED, TIME_IS_OVER, Run, write_json
 
 
-def use_of(config: dict[str, Any], folder: str) -> tuple[str, str]:
-    """What a model is for, and the command."""
+def uses_of(config: dict[str, Any], folder: str) -> list[tuple[str, str]]:
+    """What a model is for, and the commands."""
     model = resolve_target(config["model"]["_target_"], "model")
     if hasattr(model, "blend"):
-        return "blend", f"genlab apply {folder} source=FILE destination=FILE mask=FILE"
+        return [("blend", f"genlab apply {folder} source=FILE destination=FILE mask=FILE")]
     if hasattr(model, "edit"):
         attribute = config["model"]["attribute_names"][0]
-        return "edit", f"genlab apply {folder} input=FILE_OR_FOLDER 'attributes=[{attribute}]'"
+        return [("edit", f"genlab apply {folder} input=FILE_OR_FOLDER 'attributes=[{attribute}]'")]
     if hasattr(model, "translate") and not hasattr(model, "sample"):
-        return "translate", f"genlab apply {folder} input=FILE_OR_FOLDER"
-    return "sample", f"genlab sample {folder}"
+        return [("translate", f"genlab apply {folder} input=FILE_OR_FOLDER")]
+    uses = [("sample", f"genlab sample {folder}")]
+    if hasattr(model, "log_posterior"):
+        uses.append(("classify", f"genlab apply {folder} input=FILE_OR_FOLDER"))
+    if hasattr(model, "responsibilities"):
+        rows = config["dataset"].get("path") if len(config["dataset"]["data_shape"]) == 1 else None
+        uses.append(("components", f"genlab apply {folder} input={shlex.quote(rows) if rows else 'FILE_OR_FOLDER'}"))
+    return uses
 
 
 def conclude(
@@ -87,7 +93,7 @@ def report(
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
     for what, command in (
         *longer(run, config, folder, reason),
-        use_of(config, folder),
+        *uses_of(config, folder),
         ("evaluate", f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),
     ):

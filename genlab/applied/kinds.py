@@ -1,6 +1,8 @@
-"""What ``genlab apply`` does with images of the shape that a model was trained on, a function for each kind."""
+"""What ``genlab apply`` does with items of the shape that a model was trained on, a function for each kind."""
 
 import csv
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,16 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from genlab.applied.inputs import Inputs, missing_at, read
+from genlab.applied.memberships import of_classes, of_components, rows_of
 from genlab.applied.results import Applied, folder_for, make
 from genlab.callbacks.sample_grid import image_grid
-from genlab.errors import UsageError
+from genlab.datasets.base import Dataset
+from genlab.errors import DataError, UsageError
 from genlab.metrics.evaluation import progress
 from genlab.projection import project
 
 WRITTEN = (
-    *("scores.csv", "edits.csv", "completions.npz", "latents.npz"),
+    *("scores.csv", "edits.csv", "classes.csv", "components.csv", "completions.npz", "latents.npz"),
     *("*-map.png", "*-overlay.png", "*-edited.png", "*-completed.png", "*-completions.png", "*-projection.png"),
 )
 
@@ -40,57 +44,76 @@ class Settings:
 
 @dataclass(frozen=True)
 class Request(Settings):
-    """A model in evaluation mode, the images it is applied to, and where to write.
+    """A model in evaluation mode, the items it is applied to, and where to write.
 
     Args:
-        images: ``(N, C, H, W)`` in [-1, 1], as the model takes them.
-        files: names of the images, for the table.
+        dataset: that the model was trained on.
+        images: ``(N, C, H, W)`` in [-1, 1], as the model takes them, or rows ``(N, D)``.
+        files: names of the images, for the table; of rows their numbers.
         stems: of the files to write, one for each image.
         missing: ``(N, 1, H, W)`` bool, of completions.
     """
 
     model: Any
+    dataset: Dataset
     images: Tensor
-    files: list[str]
+    files: list[Any]
     stems: list[str]
     folder: Path
     missing: Tensor | None
+
+    @property
+    def unit(self) -> str:
+        """What an item is called in tables."""
+        return "row" if self.images.ndim == 2 else "file"
+
+
+Columns = dict[str, list[Any]]
+"""What is told of each item, the most important first, all as long as there are items."""
 
 
 def apply(
     kind: str,
     model: Any,
-    data_shape: tuple[int, ...],
+    dataset: Dataset,
     given: Inputs,
     output: str | None,
     usual: Path,
     settings: Settings,
 ) -> Applied:
-    """Does what is asked with all images at once.
+    """Does what is asked with all images, or rows of a table, at once.
 
     Raises:
         UsageError: the model cannot do it with these settings.
         RunError: of ``folder_for``.
         DataError: no image, or a mask, can be used.
     """
+    data_shape = dataset.data_shape
     check_request(kind, model, data_shape, settings)
     folder = folder_for(output, usual)
-    images, places, left_out = read(given, data_shape)
-    files = [given.names[place] for place in places]
+    if len(data_shape) == 1:
+        images, left_out = rows_of(given, dataset), list[str]()
+        files, stems = list[Any](range(len(images))), list[str]()
+    else:
+        images, places, left_out = read(given, data_shape)
+        files, stems = [given.names[place] for place in places], [given.stems[place] for place in places]
     mask, where = settings.mask, model.device
     request = Request(
         **vars(settings),
         model=model,
+        dataset=dataset,
         images=images.to(where),
         files=files,
-        stems=[given.stems[place] for place in places],
+        stems=stems,
         folder=folder,
         missing=None if mask is None else missing_at(mask, given.folder, files, data_shape).to(where),
     )
     clear(folder)
     kinds = {"anomalies": anomalies, "edits": edits, "completions": completions, "projection": projection}
-    named, values, written = kinds[kind](request)
-    rows = [{"file": file, named: value} for file, value in zip(files, values, strict=True)]
+    kinds |= {"classes": classes, "components": components}
+    columns, written = kinds[kind](request)
+    told = {request.unit: files} | columns
+    rows = [dict(zip(told, values, strict=True)) for values in zip(*told.values(), strict=True)]
     return Applied(folder, written, rows, left_out)
 
 
@@ -117,6 +140,8 @@ def check_request(kind: str, model: Any, data_shape: tuple[int, ...], settings: 
     if kind == "projection":
         with torch.no_grad():
             shapes.append(tuple(model.decode(model.draw_latent(1, torch.Generator().manual_seed(0))).shape[1:]))
+    if kind == "components":
+        return
     if len(data_shape) != 3 or shapes[-1] != tuple(data_shape):
         drawn = " and draws ".join(" x ".join(map(str, shape)) for shape in shapes)
         raise UsageError(f"kind={kind} is of single images; {type(model).__name__} was trained on items of {drawn}")
@@ -130,8 +155,16 @@ def clear(folder: Path) -> None:
             old.unlink()
 
 
-def anomalies(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes maps, overlays and scores; gives what is measured, its values and the files."""
+def write_table(request: Request, name: str, columns: Mapping[str, Sequence[Any]]) -> str:
+    with (request.folder / name).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow([request.unit, *columns])
+        writer.writerows(zip(request.files, *columns.values(), strict=True))
+    return name
+
+
+def anomalies(request: Request) -> tuple[Columns, list[str]]:
+    """Writes maps, overlays and scores; gives the scores and the files."""
     all_scores, all_maps = [], []
     for part in progress(request.images.split(request.batch_size), "anomalies"):
         restored = request.model.restore(part)
@@ -147,13 +180,12 @@ def anomalies(request: Request) -> tuple[str, list[float], list[str]]:
         for name, picture in ((f"{stem}-map.png", one_heat), (f"{stem}-overlay.png", overlay)):
             save_image(picture, request.folder / name)
             written.append(name)
-    with (request.folder / "scores.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("file", "score"), *zip(request.files, scores.tolist(), strict=True)])
-    return "score", scores.tolist(), [*written, "scores.csv"]
+    columns = {"score": scores.tolist()}
+    return columns, [*written, write_table(request, "scores.csv", columns)]
 
 
-def edits(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes each image beside its edit, and how much it changed; gives what is measured, its values and the files."""
+def edits(request: Request) -> tuple[Columns, list[str]]:
+    """Writes each image beside its edit, and how much it changed; gives that and the files."""
     condition = request.model.condition(request.attributes)
     changes: list[float] = []
     written: list[str] = []
@@ -164,13 +196,12 @@ def edits(request: Request) -> tuple[str, list[float], list[str]]:
             name = f"{request.stems[len(written)]}-edited.png"
             save_image(image_grid(torch.stack(pair), 2), request.folder / name)
             written.append(name)
-    with (request.folder / "edits.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("file", "change"), *zip(request.files, changes, strict=True)])
-    return "change", changes, [*written, "edits.csv"]
+    columns = {"change": changes}
+    return columns, [*written, write_table(request, "edits.csv", columns)]
 
 
-def completions(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes each image completed in some ways; gives what is measured, its values and the files."""
+def completions(request: Request) -> tuple[Columns, list[str]]:
+    """Writes each image completed in some ways; gives the share that was filled and the files."""
     assert request.missing is not None
     request.model.temperature = request.temperature
     generator, known = torch.Generator().manual_seed(request.seed), ~request.missing
@@ -190,11 +221,11 @@ def completions(request: Request) -> tuple[str, list[float], list[str]]:
         written += [f"{stem}-completed.png", f"{stem}-completions.png"]
     arrays: dict[str, Any] = {"completions": completed.numpy()}
     np.savez_compressed(request.folder / "completions.npz", files=np.array(request.files), **arrays)
-    return "filled", request.missing.flatten(1).float().mean(1).tolist(), [*written, "completions.npz"]
+    return {"filled": request.missing.flatten(1).float().mean(1).tolist()}, [*written, "completions.npz"]
 
 
-def projection(request: Request) -> tuple[str, list[float], list[str]]:
-    """Writes each image beside its projection, and the latents; gives what is measured, its values and the files."""
+def projection(request: Request) -> tuple[Columns, list[str]]:
+    """Writes each image beside its projection, and the latents; gives the errors and the files."""
     all_latents, all_errors = [], []
     written: list[str] = []
     for part in progress(request.images.split(request.batch_size), "latents"):
@@ -209,4 +240,21 @@ def projection(request: Request) -> tuple[str, list[float], list[str]]:
     found = torch.cat(all_errors)
     arrays: dict[str, Any] = {"latents": torch.cat(all_latents).numpy(), "errors": found.numpy()}
     np.savez_compressed(request.folder / "latents.npz", files=np.array(request.files), **arrays)
-    return "error", found.tolist(), [*written, "latents.npz"]
+    return {"error": found.tolist()}, [*written, "latents.npz"]
+
+
+def classes(request: Request) -> tuple[Columns, list[str]]:
+    """Writes the class of each image and the probabilities of all; gives the classes and the file."""
+    with suppress(DataError):  # the data may have been moved since; then classes have numbers
+        request.dataset.load_once()
+    names = request.dataset.class_names or list(map(str, range(request.model.num_classes)))
+    columns, probabilities = of_classes(request.model, request.images, request.batch_size, names)
+    each = dict(zip(names, probabilities.T.tolist(), strict=True))
+    return columns, [write_table(request, "classes.csv", columns | each)]
+
+
+def components(request: Request) -> tuple[Columns, list[str]]:
+    """Writes the component of each item and the responsibilities of all; gives the components and the file."""
+    columns, responsibilities = of_components(request.model, request.images, request.batch_size)
+    each = {f"component_{number}": values for number, values in enumerate(responsibilities.T.tolist())}
+    return columns, [write_table(request, "components.csv", columns | each)]

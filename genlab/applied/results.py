@@ -11,7 +11,10 @@ from genlab.applied.sheets import Sheet
 from genlab.datasets.layout import image_suffixes
 from genlab.errors import ResourceError, RunError, UsageError
 
-KNOWN_BY = ("scores.csv", "edits.csv", "completions.npz", "latents.npz", "translations.csv", "blends.csv")
+KNOWN_BY = (
+    *("scores.csv", "edits.csv", "classes.csv", "components.csv", "translations.csv", "blends.csv"),
+    *("completions.npz", "latents.npz"),
+)
 """By one of these an earlier output is known, which is replaced in the run folder."""
 
 BESIDE = "beside"
@@ -24,7 +27,7 @@ class Applied:
     Args:
         folder: of the results alone; None if they are not in one.
         files: that were written, below the folder if there is one; empty of standard output.
-        values: of each image, with its ``file``.
+        values: of each image, with its ``file``, or row of a table, with its ``row``.
         left_out: what is wrong with each image that could not be used.
     """
 

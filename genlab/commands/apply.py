@@ -1,4 +1,4 @@
-"""Apply a run to images of your own: translate, blend, edit or complete them, find anomalies, or their latents."""
+"""Apply a run to your own images or rows: translate, edit, complete, blend, classify, find anomalies or latents."""
 
 import json as json_format
 import os
@@ -13,10 +13,10 @@ from genlab.loaded_run import LoadedRun, WeightsChoice
 if TYPE_CHECKING:
     from genlab.applied.results import Applied
 
-Kind = Literal["translations", "blends", "anomalies", "edits", "completions", "projection"]
+Kind = Literal["translations", "blends", "anomalies", "edits", "completions", "projection", "classes", "components"]
 
 GOES_WITH = {
-    "input": ("translations", "anomalies", "edits", "completions", "projection"),
+    "input": ("translations", "anomalies", "edits", "completions", "projection", "classes", "components"),
     "direction": ("translations",),
     "sheet": ("translations",),
     "precision": ("translations",),
@@ -26,6 +26,10 @@ GOES_WITH = {
     "attributes": ("edits",),
 }
 """The kinds that an option is of; with others it is refused."""
+
+
+MOST_ROWS = 20
+"""Of a table on the terminal."""
 
 
 def main(
@@ -53,7 +57,7 @@ def main(
     output: str | None,
     json: bool,
 ) -> None:
-    """Applies a model to image files, and writes into a folder.
+    """Applies a model to image files, or to the rows of a table, and writes into a folder.
 
     Translations and blends have the size of the image, its transparency, its EXIF entries (but of TIFF) and its name; a
     photograph is turned upright. Files that no colours can be written to become PNG. For all other kinds, each image is
@@ -62,7 +66,8 @@ def main(
     Args:
         run: a run folder, a checkpoint file, or ``last``.
         input: an image; a folder whose images are taken, without its sub-folders; a pattern in quotes, as
-            ``'photos/**/*.jpg'``; or ``-``, an image from standard input.
+            ``'photos/**/*.jpg'``; or ``-``, an image from standard input. Of a model of rows, a file of them with the
+            columns that it was trained on: ``.csv``, ``.tsv``, ``.npy`` or ``.npz``.
         kind: ``translations`` of images of any size, ``scale`` times as large where the model enlarges; a model that
             restores is given what is to be restored. ``blends``: the ``source`` in the ``destination`` where the
             ``mask`` is white, all of one size. ``anomalies``: ``NAME-map.png``, the brighter the more anomalous, in
@@ -73,7 +78,9 @@ def main(
             grey where something is missing and all these ways; ``completions.npz`` with the arrays ``files`` and
             ``completions`` ``(N, num_samples, C, H, W)``. ``projection``: the latent whose image is nearest,
             ``NAME-projection.png``, the image beside it, and ``latents.npz`` with the arrays ``files``, ``latents`` and
-            ``errors``. None is the first that the model can do.
+            ``errors``. ``classes``: ``classes.csv``, the likeliest class of each image, its probability, log p(x) and
+            the probabilities of all. ``components`` of a mixture: ``components.csv``, the same of images or rows, the
+            heaviest component first. None is the first that the model can do.
         direction: of translations, ``x_to_y`` or ``y_to_x``; None is the first that the model has.
         tile: side in pixels of the squares that larger images are cut into for translation; they overlap and pass into
             each other. Smaller ones take less memory; None translates all images whole.
@@ -88,8 +95,9 @@ def main(
         output: a new or empty folder; None is ``applied/<kind>-<checkpoint>-<name of the input>`` in the run folder,
             where an earlier output is replaced. Of translations and blends also a file, or ``-``, PNG to standard
             output; of translations, ``beside`` puts ``NAME-<direction>`` beside each image.
-        json: prints ``{"folder", "kind", "files", "values", "left_out", …}``; each of the values is ``{"file"}`` with
-            its ``score``, ``change``, share ``filled``, ``error``, or ``output``, ``width`` and ``height``.
+        json: prints ``{"folder", "kind", "files", "values", "left_out", …}``; each of the values is ``{"file"}``, or
+            ``{"row"}``, with its ``score``, ``change``, share ``filled``, ``error``, or ``output``, ``width`` and
+            ``height``, or ``class`` or ``component``, ``probability`` and ``log_likelihood``.
 
     Raises:
         RunError: no such run or checkpoint, or the output holds something else.
@@ -134,7 +142,7 @@ def main(
                     settings = Settings(
                         attributes, mask, num_samples, temperature, steps, num_starts, lr, seed, batch_size
                     )
-                    applied = apply(kind, model, shape, images, output, usual, settings)
+                    applied = apply(kind, model, loaded.dataset, images, output, usual, settings)
     if output != "-":
         report(applied, loaded, kind, json)
     if applied.left_out:
@@ -148,21 +156,23 @@ def usual_kind(model: Any, attributes: list[str] | None, mask: str | None) -> Ki
     able = abilities(model)
     if mask and not isinstance(model, Blends) and not able["translations"]:
         return "completions"
-    usual: tuple[Kind, ...] = ("translations", "blends", "edits", "completions", "anomalies")
+    usual: tuple[Kind, ...] = ("translations", "blends", "edits", "completions", "anomalies", "classes", "components")
     return "edits" if attributes else next((kind for kind in usual if able[kind]), "projection")
 
 
 def abilities(model: Any) -> dict[Kind, bool]:
     """What can be done with the model, of all kinds."""
-    from genlab.models.capabilities import Blends, DetectsAnomalies, Edits, HasPrior, PredictsPixels, Translates
+    from genlab.models import capabilities as has
 
     return {
-        "translations": isinstance(model, Translates),
-        "blends": isinstance(model, Blends),
-        "anomalies": isinstance(model, DetectsAnomalies),
-        "edits": isinstance(model, Edits),
-        "completions": isinstance(model, PredictsPixels),
-        "projection": isinstance(model, HasPrior),
+        "translations": isinstance(model, has.Translates),
+        "blends": isinstance(model, has.Blends),
+        "anomalies": isinstance(model, has.DetectsAnomalies),
+        "edits": isinstance(model, has.Edits),
+        "completions": isinstance(model, has.PredictsPixels),
+        "projection": isinstance(model, has.HasPrior),
+        "classes": isinstance(model, has.Classifies),
+        "components": isinstance(model, has.HasComponents),
     }
 
 
@@ -183,6 +193,8 @@ def check_kind(model: Any, kind: Kind) -> None:
         "edits": "edits no attributes",
         "completions": "does not draw images pixel by pixel",
         "projection": "has no latents with a prior to search",
+        "classes": "does not classify",
+        "components": "is no mixture of Gaussians",
     }
     can = f"it can do {others}" if others else "it is applied to nothing"
     raise UsageError(f"kind={kind}: {type(model).__name__} {reasons[kind]}\n{can}")
@@ -245,7 +257,9 @@ def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> Non
         return
     print(f"{type(loaded.model).__name__}, kind={kind}, of checkpoint '{loaded.checkpoint}', step {loaded.step}")
     named = list(applied.values[0])[1]
-    if named != "output":
+    if named in ("class", "component"):
+        print_counts(applied.values, named)
+    elif named != "output":
         print_table(applied.values, named)
     shown = applied.files if len(applied.files) <= 3 else [*applied.files[:3], "…"]
     count = f"{len(applied.values):,} image{'s' if len(applied.values) > 1 else ''}"
@@ -264,4 +278,22 @@ def print_table(rows: list[dict[str, Any]], named: str) -> None:
     table = Table("file", named, box=None)
     for row in sorted(rows, key=lambda row: -row[named]):
         table.add_row(row["file"], f"{row[named]:.5g}")
+    Console(soft_wrap=True).print(table, highlight=False)
+
+
+def print_counts(rows: list[dict[str, Any]], named: str) -> None:
+    """How many items are of each class or component, and how sure that is; of few items, each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    unit = next(iter(rows[0]))
+    if len(rows) <= MOST_ROWS:
+        table = Table(*rows[0], box=None)
+        for row in rows:
+            table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    else:
+        table = Table(named, f"{unit}s", "mean probability", box=None)
+        for value in sorted({row[named] for row in rows}):
+            of_it = [row["probability"] for row in rows if row[named] == value]
+            table.add_row(str(value), f"{len(of_it):,}", f"{sum(of_it) / len(of_it):.4g}")
     Console(soft_wrap=True).print(table, highlight=False)

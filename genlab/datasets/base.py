@@ -65,6 +65,11 @@ class Dataset(pl.LightningDataModule):
         self._start = (0, 0)
         self._fingerprint: str | None = None
 
+    @property
+    def column_names(self) -> list[str]:
+        """Of vectors that have names; else none."""
+        return []
+
     @abstractmethod
     def load(self) -> dict[str, Source]:
         """The sources ``train``, ``validation`` and ``test``; the last two may be missing.

@@ -42,6 +42,18 @@ def read_rows(path: Path, array: str | None, mapped: bool = False) -> tuple[NDAr
     return rows, names or [str(column) for column in range(rows.shape[1])]
 
 
+def column_names(path: Path) -> list[str]:
+    """Of a text file that is there and has a line of them; else none."""
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        return []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = next(filter(str.strip, file), "")
+            return _names(next(csv.reader([first], delimiter=_delimiter(first)), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
 def _map_numpy(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False), []
@@ -77,18 +89,15 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror})") from error
     lines = text.splitlines()
-    first = next(filter(str.strip, lines), "")
-    delimiter = next((sign for sign in "\t;" if sign in first), ",")  # a comma may be a decimal one
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, delimiter=_delimiter(next(filter(str.strip, lines), "")))
     try:
         table = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
     if not table:
         raise DataError(f"{path} is empty")
-    names: list[str] = []
-    if not any(cell.strip() and (_is_number(cell) or DECIMAL_COMMA.match(cell)) for cell in table[0][1]):
-        names = [cell.strip() for cell in table.pop(0)[1]]
+    if names := _names(table[0][1]):
+        table.pop(0)
     width = len(names or table[0][1])
     rows = np.empty((len(table), width))
     faults: list[str] = []
@@ -104,6 +113,16 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
         listed = "\n".join(f"  {fault}" for fault in [*faults[:MOST_FAULTS], *more])
         raise DataError(f"{path} has {len(faults)} faults:\n{listed}")
     return rows, names
+
+
+def _delimiter(first_line: str) -> str:
+    return next((sign for sign in "\t;" if sign in first_line), ",")  # a comma may be a decimal one
+
+
+def _names(cells: list[str]) -> list[str]:
+    """The first line's, or none if there is a number in it."""
+    has_numbers = any(cell.strip() and (_is_number(cell) or DECIMAL_COMMA.match(cell)) for cell in cells)
+    return [] if has_numbers else [cell.strip() for cell in cells]
 
 
 def _faults(cells: list[str], width: int, names: list[str]) -> Iterator[str]:

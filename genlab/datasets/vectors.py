@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.datasets.base import Dataset, held_out
 from genlab.datasets.batches import Vectors
 from genlab.datasets.loader import Chosen, Source
-from genlab.datasets.tables import check_finite, check_rows, read_rows, warn_of_constant
+from genlab.datasets.tables import check_finite, check_rows, column_names, read_rows, warn_of_constant
 from genlab.errors import UsageError
 
 MAPPED_ROWS = 2048
@@ -144,6 +144,11 @@ class VectorFile(Dataset):
         if held:
             sources["validation" if self.num_validation else "test"] = VectorsOnDisk(self.path, stride, True)
         return sources
+
+    @property
+    def column_names(self) -> list[str]:
+        """Of the file, if it is still there and names them; else none."""
+        return column_names(self.path)
 
     def check_columns(self, count: int) -> None:
         if count != self.data_shape[0]:

@@ -1,5 +1,6 @@
 """What was drawn of a model, and the files it becomes: an array, pictures, GIFs and videos."""
 
+import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +37,7 @@ class Drawn:
             grid of which each row is a walk, and the movie of all walks.
         arrays: further arrays by name; ``labels`` of a scatter.
         class_names: by label.
+        column_names: of rows of a table, if they have any.
         facts: numbers to print.
         texts: what was drawn, if it is text; ``samples`` are then its code points.
         given: the texts that these were made of, if that is worth showing.
@@ -46,6 +48,7 @@ class Drawn:
     picture: Literal["grid", "plane", "scatter", "chain", "growth", "walk"] = "grid"
     arrays: dict[str, Tensor] = field(default_factory=dict)
     class_names: list[str] | None = None
+    column_names: list[str] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
@@ -54,7 +57,7 @@ class Drawn:
 def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
     """Writes the array and the pictures or texts; returns their names."""
     make(folder)
-    for old in (path for kind in ("png", "gif", "mp4", "txt") for path in folder.glob(f"*.{kind}")):
+    for old in (path for kind in ("png", "gif", "mp4", "txt", "csv") for path in folder.glob(f"*.{kind}")):
         old.unlink()
     arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in drawn.arrays.items()}
     np.savez_compressed(folder / "samples.npz", samples=drawn.samples.numpy(), **arrays)
@@ -71,9 +74,11 @@ def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
         return ["scatter.png"]
     if drawn.picture == "plane":
         samples_frame(drawn.arrays["data"], images, f"{len(images):,} samples", folder / "samples.png")
-        return ["samples.png"]
+        return ["samples.png", write_rows(drawn, folder)]
     if drawn.picture in ("chain", "growth"):
         return write_movie(images, drawn.picture, folder, video)
+    if images.ndim == 2:
+        return [write_rows(drawn, folder)]
     if images.ndim != 4:
         return []
     save_image(image_grid(images, drawn.columns), folder / "grid.png")
@@ -85,6 +90,15 @@ def write_pictures(drawn: Drawn, folder: Path, video: bool) -> list[str]:
         frames = images.unflatten(0, (-1, drawn.columns)).transpose(0, 1)
         return [*write_movie(frames, "walk", folder, video), "grid.png", *names]
     return ["grid.png", *names]
+
+
+def write_rows(drawn: Drawn, folder: Path) -> str:
+    """A table like the one that was trained on; 9 digits are those of a float32."""
+    with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows([drawn.column_names] if drawn.column_names else [])
+        writer.writerows([f"{value:.9g}" for value in row] for row in drawn.samples.tolist())
+    return "samples.csv"
 
 
 def write_movie(frames: Tensor, name: str, folder: Path, video: bool) -> list[str]:

@@ -82,7 +82,8 @@ def samples(request: Request) -> Drawn:
     if tuple(request.dataset.data_shape) == (2,):
         return plane(request)
     columns = COLUMNS if request.labels is None or len(request.labels) == 1 else len(request.labels)
-    return Drawn(draw_samples(request, max(1, COUNT // columns) * columns), columns)
+    names = request.dataset.column_names
+    return Drawn(draw_samples(request, max(1, COUNT // columns) * columns), columns, column_names=names)
 
 
 def plane(request: Request) -> Drawn:
@@ -92,11 +93,12 @@ def plane(request: Request) -> Drawn:
         new_figure(1, 1)
     except MissingExtraError as error:
         print(f"no picture: {error}", file=sys.stderr)
-        return Drawn(drawn)
+        return Drawn(drawn, column_names=request.dataset.column_names)
     request.dataset.setup()
     source = request.dataset.sources["train"]
     some = torch.arange(0, len(source), max(1, len(source) // POINTS))
-    return Drawn(drawn, picture="plane", arrays={"data": source.__getitems__(Chosen(-1, some))[0]})
+    data = source.__getitems__(Chosen(-1, some))[0]
+    return Drawn(drawn, picture="plane", arrays={"data": data}, column_names=request.dataset.column_names)
 
 
 def rewordings(request: Request, model: RewritesText) -> Drawn:
@@ -153,7 +155,7 @@ def means(request: Request) -> Drawn:
     found = model.component_means
     if request.num_samples is not None and request.num_samples > len(found):
         raise UsageError(f"kind=means: num_samples={request.num_samples}, but there are {len(found)} components")
-    return Drawn(found[: request.num_samples])
+    return Drawn(found[: request.num_samples], column_names=request.dataset.column_names)
 
 
 def neighbours(request: Request) -> Drawn:

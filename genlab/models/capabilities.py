@@ -100,16 +100,25 @@ class HasMeans(Protocol):
 
 @runtime_checkable
 class HasComponents(Protocol):
-    """Gaussians that can be drawn: weights ``(K,)``, means ``(K, D)``, covariances ``(K, D, D)``."""
+    """Gaussians that can be drawn: weights ``(K,)``, means ``(K, D)``, covariances ``(K, D, D)``.
+
+    ``responsibilities`` are the probability of each given an item, ``(N, K)``.
+    """
 
     def components(self) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def responsibilities(self, items: Tensor) -> Tensor: ...
 
     def log_likelihood(self, items: Tensor) -> Tensor: ...
 
 
 @runtime_checkable
 class Classifies(Protocol):
-    """log p(y|x) of each class, ``(N, num_classes)`` nats."""
+    """log p(y|x) of each class, ``(N, num_classes)``, and log p(x), ``(N,)``, in nats."""
+
+    num_classes: int
+
+    def log_likelihood(self, images: Tensor) -> Tensor: ...
 
     def log_posterior(self, images: Tensor) -> Tensor: ...
 

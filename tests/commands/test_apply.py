@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "editor": ["model=icgan", "model.width=4", "model.gan_epochs=1"],
         "points": ["model=wgan_gp", "dataset=ring"],
         "translator": ["model=cyclegan", "model.width=2", "model.num_blocks=1", "model.pool_size=2"],
+        "boltzmann": ["model=rbm", "dataset=optdigits"],
         "table": ["model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2"],
     }
     for name, words in runs.items():
@@ -133,7 +134,8 @@ def test_bad_files_are_named_after_the_others_are_done(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["table", "input=pictures"], 2, "GMM has no latents with a prior to search\nit is applied to nothing"),
+        (["boltzmann", "input=pictures"], 2, "RBM has no latents with a prior to search\nit is applied to nothing"),
+        (["table", "input=pictures"], 2, "this model is of rows: name one file of them"),
         (["vae", "input=pictures", "kind=anomalies"], 2, "VAE detects no anomalies\nit can do kind=projection"),
         (["vae", "input=pictures", "kind=translations"], 2, "VAE does not translate images\nit can do kind=projection"),
         (["vae", "kind=blends"], 2, "VAE does not blend images"),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from genlab.config import compose
 from genlab.datasets.batches import ImagesWithAttributes
-from genlab.ending import use_of
+from genlab.ending import uses_of
 from genlab.loaded_run import load_model
 from genlab.models.capabilities import Edits, Reconstructs
 from genlab.models.icgan import Discriminator, Encoder, Generator, IcGAN, shown
@@ -269,4 +269,4 @@ def test_the_command_draws_what_is_asked_for_and_refuses_what_is_unknown(
 
 def test_a_training_ends_with_how_to_edit() -> None:
     command = "genlab apply runs/faces input=FILE_OR_FOLDER 'attributes=[long_hair]'"
-    assert use_of(compose("train", ["model=icgan"]).config, "runs/faces") == ("edit", command)
+    assert uses_of(compose("train", ["model=icgan"]).config, "runs/faces") == [("edit", command)]
