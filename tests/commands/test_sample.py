@@ -272,7 +272,7 @@ def test_points_in_the_plane_are_drawn_over_the_data(folder: Path) -> None:
     assert drawn["samples"].shape == (2000, 2)
     rows = np.loadtxt(folder / "rows.csv", delimiter=",", dtype=np.float32).tolist()
     assert all(row in rows for row in drawn["data"].tolist())
-    assert files(folder) == {"samples.npz", "samples.png"}
+    assert files(folder) == {"samples.npz", "samples.csv", "samples.png"}
     red, _, blue = (
         np.asarray(Image.open(folder / "drawn" / "samples.png").convert("RGB")).astype(int).transpose(2, 0, 1)
     )
@@ -280,12 +280,12 @@ def test_points_in_the_plane_are_drawn_over_the_data(folder: Path) -> None:
     assert (blue - red > 40).any()  # data
 
 
-def test_without_matplotlib_points_are_an_array(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_points_are_numbers_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     code, output = genlab("sample", "table", "num_samples=7", f"output={folder / 'drawn'}", folder=folder)
     assert code == 0, output
     assert "no picture: this diagram needs matplotlib" in output
-    assert files(folder) == {"samples.npz"}
+    assert files(folder) == {"samples.npz", "samples.csv"}
 
 
 def test_a_run_whose_model_has_changed_since_is_said_to_be_of_another_version(
