@@ -12,7 +12,16 @@ from genlab.errors import RunError, UsageError
 from genlab.loaded_run import WeightsChoice
 
 Kind = Literal[
-    "samples", "reconstructions", "walk", "latent_grid", "latent_scatter", "chain", "growth", "means", "neighbours"
+    "samples",
+    "reconstructions",
+    "walk",
+    "latent_grid",
+    "latent_scatter",
+    "codes",
+    "chain",
+    "growth",
+    "means",
+    "neighbours",
 ]
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".npz")
 """What nobody calls a folder."""
@@ -56,20 +65,23 @@ def main(
     Args:
         run: a run folder, a checkpoint file, or ``last``.
         kind: ``samples`` of the prior; ``reconstructions`` of test images, each after the image itself and, of models
-            that undo a corruption, the corrupted image; a ``walk`` from one test image to another (of the prior, where
-            a model has no encoder) in ``steps`` latents each, as a grid and as ``walk.gif``; ``latent_grid``: the whole
-            plane of two latents; ``latent_scatter``: where test images lie among the latents, as ``scatter.png`` and
-            the arrays ``samples`` (latents) and ``labels``; ``chain``: a Markov chain as ``chain.gif``, its array
+            that undo a corruption, the corrupted image; a ``walk`` from one test image to another (of the
+            prior, where a model has no encoder) in ``steps`` latents each, as a grid and as ``walk.gif``;
+            ``latent_grid``: the whole plane of two latents; ``latent_scatter``: where test images lie among the
+            latents, as ``scatter.png`` and the arrays ``samples`` (latents) and ``labels``; ``codes`` that a
+            model reads off its images: in the first rows the categorical code changes and all else stays, then
+            each continuous one from -2 to 2; ``chain``: a Markov chain as ``chain.gif``, its array
             ``(num_frames, num_samples, C, H, W)``; ``growth`` of images that are drawn pixel by pixel, a frame
-            for each row, as ``growth.gif`` and in the same array; ``means`` of a mixture's components; ``neighbours``:
-            samples, each before the training images nearest to it in pixels, with the arrays ``distances`` and
-            ``items`` ``(num_samples, num_neighbours)``. Prints the median distance to the nearest
-            training image, of the samples and of as many held-out images: far less for samples says that the model
-            repeats what it was trained on.
-            None is ``samples`` of models that draw any, else ``reconstructions``.
-        num_samples: images in all, points of ``latent_scatter``, chains side by side, samples of ``neighbours``. None
-            is 64 images or as near to that as whole rows come, 4 texts, 1 other wording of ``text``, 2,000 points of a
-            plane, as many test images of ``latent_scatter`` or all there are, all means, 32 samples of ``neighbours``.
+            for each row, as ``growth.gif`` and in the same array; ``means`` of a mixture's components;
+            ``neighbours``: samples, each before the training images nearest to it in pixels, with the arrays
+            ``distances`` and ``items`` ``(num_samples, num_neighbours)``. Prints the median distance to the
+            nearest training image, of the samples and of as many held-out images: far less for samples says
+            that the model repeats what it was trained on. None is ``samples`` of models that draw any, else
+            ``reconstructions``.
+        num_samples: images in all, points of ``latent_scatter``, rows of each of the ``codes``, chains side by side,
+            samples of ``neighbours``. None is 64 images or as near to that as whole rows come, 4 texts, 1 other
+            wording of ``text``, 2,000 points of a plane, 5 rows of each of the ``codes``, as many test images
+            of ``latent_scatter`` or all there are, all means, 32 samples of ``neighbours``.
         seed: the same seed gives the same images, whatever the batch size and the number of processes.
         seeds: instead, a range as ``0-99`` or a list as ``[3,17]``: one sample of each seed, the first that
             ``seed=`` would give, to the bit the same whatever the other seeds.

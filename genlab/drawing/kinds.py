@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.callbacks.sample_grid import reconstructions, tiles_per_image
 from genlab.datasets.loader import Chosen
 from genlab.drawing.drawn import COLUMNS, COUNT, Drawn, video_library
-from genlab.drawing.latent_space import latent_grid, scatter, walk
+from genlab.drawing.latent_space import codes, latent_grid, scatter, walk
 from genlab.drawing.request import POINTS, Request, as_requested, check_kind, given_seeds, test_images
 from genlab.drawing.samples import draw_samples
 from genlab.drawing.seeds import check_labels, condition_of
@@ -22,6 +22,7 @@ from genlab.models.capabilities import (
     HasMeans,
     HasPrior,
     PredictsPixels,
+    ReadsCodes,
     Reconstructs,
     RewritesText,
     RunsChains,
@@ -58,6 +59,7 @@ def draw(request: Request) -> Drawn:
         "chain": (chain, RunsChains, "runs no Markov chain"),
         "growth": (growth, PredictsPixels, "does not draw images pixel by pixel"),
         "means": (means, HasMeans, "is no mixture"),
+        "codes": (codes, ReadsCodes, "has no codes that are read off its images"),
         "neighbours": (neighbours, Samples | RewritesText, "draws no samples"),
     }
     draw_kind, needed, lack = kinds[request.kind]

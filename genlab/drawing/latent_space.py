@@ -11,6 +11,8 @@ from genlab.latents import linear, priors_of, spherical
 from genlab.models.capabilities import HasPrior, Reconstructs
 from genlab.plots import new_figure
 
+CODE_ROWS = 5
+
 
 def walk(request: Request) -> Drawn:
     """Ways between the latents of two test images, or two of the prior."""
@@ -60,6 +62,14 @@ def latent_grid(request: Request) -> Drawn:
     axis = torch.special.ndtri(shares) if is_normal.all() else 2 * shares - 1
     latent = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1).to(request.model.device)
     return Drawn(decode(model, latent, request.batch_size), side)
+
+
+def codes(request: Request) -> Drawn:
+    """What each code changes in a few images: along a row that code alone differs."""
+    model: Any = request.model
+    count = request.num_samples or CODE_ROWS
+    latent = model.vary_codes(count, request.generator_of(count)).flatten(0, 2)
+    return Drawn(decode(model, latent, request.batch_size), model.num_codes)
 
 
 def scatter(request: Request) -> Drawn:

@@ -125,11 +125,16 @@ class Classifies(Protocol):
 
 @runtime_checkable
 class ReadsCodes(Protocol):
-    """log q(c|x) of each value of a categorical code, ``(N, num_codes)`` nats."""
+    """log q(c|x) of each value of a categorical code, ``(N, num_codes)`` nats.
+
+    ``vary_codes`` gives latents ``(codes, num_rows, num_codes, latent_dim)`` of which one code changes along a row.
+    """
 
     num_codes: int
 
     def log_code_posterior(self, images: Tensor) -> Tensor: ...
+
+    def vary_codes(self, num_rows: int, generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @runtime_checkable

@@ -17,6 +17,15 @@ from genlab.models.from_latents import FromLatents, one_hot, uniform
 from genlab.randomness import row_by_row
 
 
+def initialize(module: nn.Module) -> None:
+    """As in the authors' code: weights from N(0, 0.02), gains of batch norm from N(1, 0.02), biases 0."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm1d | nn.BatchNorm2d):
+        is_gain = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+        nn.init.normal_(module.weight, 1.0 if is_gain else 0.0, 0.02)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)
+
+
 def generator(latent_dim: int, width: int, image_shape: tuple[int, int, int]) -> nn.Sequential:
     """Table 1: ``(N, latent_dim)`` -> ``(N, C, H, W)`` in (-1, 1)."""
     side = image_shape[1] // 4
@@ -87,12 +96,11 @@ class InfoGAN(FromLatents, GenerativeModel):
         optimizer: called once for each network (paper: Adam, lr 2e-4 of D and Q; authors' code: beta1 0.5).
 
     Differs from the paper:
-        - Noise is normal (authors' code: uniform); batch norm comes before the activations, as in the authors' code;
-          images end in tanh.
+        - Noise is uniform in (-1, 1), weights begin normal, and batch norm comes before the activations, as in the
+          authors' code; images end in tanh.
         - The generator's loss is the one that does not saturate, as in the authors' code; the paper's equation is the
           minimax game.
         - The generator's step has the latents of the discriminator's; the authors' code draws others.
-        - Weights begin as torch has them; in the authors' code they are normal, of deviation 0.02.
         - The authors' code fixes the variance of continuous codes at 1; here it is learned, as the paper says.
     """
 
@@ -123,6 +131,7 @@ class InfoGAN(FromLatents, GenerativeModel):
         self.optimizer = optimizer
         self.generator = generator(self.latent_dim, width, image_shape)
         self.discriminator = Discriminator(num_codes + 2 * num_continuous, width, image_shape)
+        self.apply(initialize)
         self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -134,7 +143,7 @@ class InfoGAN(FromLatents, GenerativeModel):
     def training_step(self, batch: Images, batch_idx: int) -> None:
         generator_optimizer, discriminator_optimizer = self.optimizers()
         images = batch.images
-        noise = self.draw(torch.randn, len(images), self.noise_dim)
+        noise = self.draw(uniform, len(images), self.noise_dim)
         category = self.draw(torch.rand, len(images)).mul(self.num_codes).long()
         continuous = self.draw(uniform, len(images), self.num_continuous)
         fake = self.generator(torch.cat([noise, one_hot(category, self.num_codes), continuous], 1))
@@ -182,11 +191,25 @@ class InfoGAN(FromLatents, GenerativeModel):
         def row(*, generator: torch.Generator | None) -> Tensor:
             category = torch.randint(self.num_codes, (), generator=generator)
             continuous = uniform(self.num_continuous, generator=generator)
-            return torch.cat(
-                [torch.randn(self.noise_dim, generator=generator), one_hot(category, self.num_codes), continuous]
-            )
+            noise = uniform(self.noise_dim, generator=generator)
+            return torch.cat([noise, one_hot(category, self.num_codes), continuous])
 
         return row_by_row(num_samples, row, generator=generator).to(self.device, self.dtype)
+
+    def vary_codes(self, num_rows: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latents of which one code changes along a row and all else stays, as in figure 2.
+
+        First the categorical code, then each continuous one from -2 to 2, twice as far as in training.
+
+        Returns:
+            ``(1 + num_continuous, num_rows, num_codes, latent_dim)``; each code has the same rows.
+        """
+        rows = self.draw_latent(num_rows, generator)[:, None].repeat(1 + self.num_continuous, 1, self.num_codes, 1)
+        first = self.noise_dim + self.num_codes
+        rows[0, :, :, self.noise_dim : first] = torch.eye(self.num_codes)
+        for number in range(self.num_continuous):
+            rows[1 + number, :, :, first + number] = torch.linspace(-2, 2, self.num_codes)
+        return rows
 
     def log_code_posterior(self, images: Tensor) -> Tensor:
         """log Q(c|x) of the categorical code, ``(N, C, H, W)`` -> ``(N, num_codes)`` nats."""

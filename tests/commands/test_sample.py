@@ -30,6 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "autoencoder": ["model=autoencoder"],
         "denoising": ["model=denoising_autoencoder", "dataset=optdigits"],
         "gan": ["model=dcgan", "dataset=optdigits", "model.width=8", "callbacks=averaged"],
+        "codes": ["model=infogan", "dataset=optdigits", "model.width=4", "model.num_codes=4", "model.num_continuous=1"],
         "uniform": ["model=dcgan", "dataset=optdigits", "model.width=8", "model.prior=uniform", "model.latent_dim=2"],
     }
     for name, words in runs.items():
@@ -250,6 +251,14 @@ def test_where_images_lie_among_the_latents(folder: Path) -> None:
     assert arrays(folder, "denoising", "kind=latent_scatter")["samples"].shape == (360, 500)  # all test images
 
 
+def test_rows_of_codes_begin_with_the_same_images_however_many_there_are(folder: Path) -> None:
+    found = samples(folder, "codes", "kind=codes").reshape(2, 5, 4, 1, 8, 8)
+    fewer = samples(folder, "codes", "kind=codes", "num_samples=2", "batch_size=3").reshape(2, 2, 4, 1, 8, 8)
+    np.testing.assert_allclose(fewer, found[:, :2], atol=1e-5)
+    assert "grid.png" in files(folder)
+    assert len(np.unique(found.reshape(40, -1), axis=0)) == 40
+
+
 def test_a_chain_is_a_gif(folder: Path) -> None:
     found = samples(folder, "denoising", "kind=chain", "num_samples=6", "num_frames=4", "seed=2")
     assert found.shape == (4, 6, 1, 8, 8)
@@ -361,6 +370,7 @@ def test_a_run_whose_model_has_changed_since_is_said_to_be_of_another_version(
         (["plane", "kind=latent_scatter", "binary=true"], 2, "or means, not kind=latent_scatter"),
         (["plane", "kind=latent_scatter", "num_samples=10001"], 3, "'mnist' has 10000 such images, 10001 are needed"),
         (["vae", "kind=chain"], 2, "kind=chain: VAE runs no Markov chain"),
+        (["vae", "kind=codes"], 2, "kind=codes: VAE has no codes that are read off its images"),
         (
             ["vae", "kind=means"],
             2,

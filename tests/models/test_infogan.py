@@ -30,10 +30,11 @@ def test_the_layers_of_table_1() -> None:
 
 
 @torch.no_grad()
-def test_latents_are_noise_a_category_and_uniform_codes() -> None:
+def test_latents_are_uniform_noise_a_category_and_uniform_codes() -> None:
     latent = tiny().draw_latent(2000, torch.Generator().manual_seed(0))
     noise, category, continuous = latent.split([3, 4, 2], 1)
-    assert abs(noise.std() - 1) < 0.05
+    assert noise.abs().max() <= 1
+    assert abs(noise.std() - 1 / math.sqrt(3)) < 0.02
     assert torch.equal(category.sum(1), torch.ones(2000))
     assert category.sum(0).min() > 400
     assert continuous.abs().max() <= 1
@@ -62,3 +63,28 @@ def test_both_networks_descend_the_loss_of_codes_and_the_generator_at_its_own_ra
 def test_a_side_that_is_no_multiple_of_four_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a square whose side is a multiple of 4"):
         InfoGAN((1, 30, 30), 8, 3, 4, 2, 1.0, 0.1, 1e-3, sgd)
+
+
+def test_weights_begin_small_so_that_codes_count_as_much_as_noise() -> None:
+    torch.manual_seed(0)
+    model = InfoGAN((1, 28, 28), 64, 62, 10, 2, 1.0, 0.1, 1e-3, sgd)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm1d | nn.BatchNorm2d):
+            gain = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+            assert abs(layer.weight.mean() - int(gain)) < 0.01
+            assert layer.bias is not None
+            assert not layer.bias.any()
+    assert abs(model.generator[0].weight.std() - 0.02) < 1e-3
+
+
+def test_along_a_row_one_code_changes_and_nothing_else() -> None:
+    model = tiny()
+    latent = model.vary_codes(3, torch.Generator().manual_seed(0))
+    assert latent.shape == (3, 3, 4, model.latent_dim)
+    drawn = model.draw_latent(3, torch.Generator().manual_seed(0))
+    for code, changed in enumerate([slice(3, 7), slice(7, 8), slice(8, 9)]):
+        same = torch.ones(model.latent_dim, dtype=torch.bool)
+        same[changed] = False
+        assert torch.equal(latent[code][..., same], drawn[:, None, same].expand(-1, 4, -1))
+    assert torch.equal(latent[0, 1, :, 3:7], torch.eye(4))
+    torch.testing.assert_close(latent[2, 0, :, 8], torch.tensor([-2.0, -2 / 3, 2 / 3, 2.0]))  # figure 2
