@@ -32,6 +32,8 @@ def rows_of(given: Inputs, dataset: Dataset) -> Tensor:
             f"{path} has {rows.shape[1]} columns, the model was trained on {dataset.data_shape[0]} of "
             f"'{dataset.name}'\ngive a file with these columns, in their order"
         )
+    if not len(rows):
+        raise DataError(f"{path} has no rows")
     values = rows.astype("float32")
     check_finite(values, rows, names, str(path))
     return torch.from_numpy(values)

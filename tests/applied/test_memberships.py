@@ -130,6 +130,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
             3,
             "two.csv has 2 columns, the model was trained on 3 of 'vector_file'\ngive a file",
         ),
+        (["gmm", "input=names.csv"], 3, "names.csv has no rows"),
         (["gmm", "input=holes.csv"], 3, "1 of 3 values, in 1 of 1 rows; the first is in row 0"),
         (["gmm", "input=rows.csv", "kind=classes"], 2, "GMM does not classify\nit can do kind=components"),
         (
@@ -141,6 +142,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
 )
 def test_refusals(folder: Path, words: list[str], code: int, message: str) -> None:
     (folder / "two.csv").write_text("1,2\n")
+    (folder / "names.csv").write_text("a,b,c\n")
     (folder / "holes.csv").write_text("1,,3\n")
     found, output = genlab("apply", *words, "output=refused", folder=folder)
     assert message in output
