@@ -99,7 +99,14 @@ class HasMeans(Protocol):
 
 
 @runtime_checkable
-class HasComponents(Protocol):
+class HasLikelihood(Protocol):
+    """log p(x) of each item, ``(N,)`` nats."""
+
+    def log_likelihood(self, items: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class HasComponents(HasLikelihood, Protocol):
     """Gaussians that can be drawn: weights ``(K,)``, means ``(K, D)``, covariances ``(K, D, D)``.
 
     ``responsibilities`` are the probability of each given an item, ``(N, K)``.
@@ -109,16 +116,12 @@ class HasComponents(Protocol):
 
     def responsibilities(self, items: Tensor) -> Tensor: ...
 
-    def log_likelihood(self, items: Tensor) -> Tensor: ...
-
 
 @runtime_checkable
-class Classifies(Protocol):
-    """log p(y|x) of each class, ``(N, num_classes)``, and log p(x), ``(N,)``, in nats."""
+class Classifies(HasLikelihood, Protocol):
+    """log p(y|x) of each class, ``(N, num_classes)`` nats."""
 
     num_classes: int
-
-    def log_likelihood(self, images: Tensor) -> Tensor: ...
 
     def log_posterior(self, images: Tensor) -> Tensor: ...
 
@@ -194,13 +197,6 @@ class BoundsLikelihood(Protocol):
     def elbo(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor: ...
 
     def iwae(self, images: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor: ...
-
-
-@runtime_checkable
-class HasLikelihood(Protocol):
-    """log p(x) of each item, ``(N,)`` nats."""
-
-    def log_likelihood(self, items: Tensor) -> Tensor: ...
 
 
 @runtime_checkable
