@@ -15,7 +15,7 @@ from genlab.losses.adversarial import least_squares_discriminator_loss, least_sq
 from genlab.models.base import GenerativeModel, OptimizerFactory
 from genlab.networks.dcgan import initialize
 from genlab.networks.patchgan import PatchGAN
-from genlab.networks.residual import ResidualGenerator
+from genlab.networks.residual import ResidualGenerator, Upsampling
 
 
 class ImagePool(nn.Module):
@@ -66,6 +66,7 @@ class CycleGAN(GenerativeModel):
         width: channels of the first layers of all networks (paper: 64).
         num_blocks: residual blocks of each generator (paper: 9; 6 for 128x128 and less).
         num_downsamplings: how often a generator halves the side before them (paper: 2).
+        upsampling: how it doubles the side after them (paper: transposed).
         num_layers: of a discriminator that halve the side; with 3 it sees patches of 70x70 (paper: 3).
         cycle_weight: lambda of equation 3 (paper: 10).
         identity_weight: of keeping what is in the domain already, as a part of ``cycle_weight`` (paper: 0.5 for
@@ -88,6 +89,7 @@ class CycleGAN(GenerativeModel):
         width: PositiveInt,
         num_blocks: PositiveInt,
         num_downsamplings: NonNegativeInt,
+        upsampling: Upsampling,
         num_layers: PositiveInt,
         cycle_weight: NonNegativeFloat,
         identity_weight: NonNegativeFloat,
@@ -104,8 +106,9 @@ class CycleGAN(GenerativeModel):
             )
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
-        self.x_to_y = ResidualGenerator(channels, channels, width, num_blocks, num_downsamplings).apply(initialize)
-        self.y_to_x = ResidualGenerator(channels, channels, width, num_blocks, num_downsamplings).apply(initialize)
+        generator = (channels, channels, width, num_blocks, num_downsamplings, upsampling)
+        self.x_to_y = ResidualGenerator(*generator).apply(initialize)
+        self.y_to_x = ResidualGenerator(*generator).apply(initialize)
         self.discriminator_x = PatchGAN(channels, width, num_layers, "instance").apply(initialize)
         self.discriminator_y = PatchGAN(channels, width, num_layers, "instance").apply(initialize)
         self.pool_x = ImagePool(pool_size, image_shape)

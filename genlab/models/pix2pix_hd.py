@@ -21,7 +21,7 @@ from genlab.networks.coarse_to_fine import CoarseToFine, halved
 from genlab.networks.dcgan import initialize
 from genlab.networks.patchgan import PatchGAN
 from genlab.networks.regions import boundaries, places_of, region_means, regions_of
-from genlab.networks.residual import ResidualGenerator
+from genlab.networks.residual import ResidualGenerator, Upsampling
 from genlab.networks.vgg import VGGFeatures, best_features
 from genlab.randomness import row_by_row
 
@@ -49,6 +49,7 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         width: channels of the global generator's first layer; an enhancer has half of them (paper: 64).
         num_downsamplings: halvings in the global generator and in the encoder (paper: 4).
         num_blocks: residual blocks of the global generator (paper: 9).
+        upsampling: how all of them double the side (paper: transposed).
         enhancer_blocks: residual blocks of the local enhancer around it; 0: there is none (paper: 3).
         discriminator_width: channels of their first layers (paper: 64).
         num_layers: of a discriminator that halve the side (paper: 3).
@@ -68,7 +69,8 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         - Pairs of images have no map of instances: they are found in the source.
         - The features of an instance are not a cluster's of its class, but those of the instance in some training
           images most alike in label, place and size, or of one of the eight most alike.
-        - The discriminators see what the generator sees, its features included.
+        - The discriminators see what the generator sees, its features included. Beside its labels that is the picture
+          of them, too.
         - The global generator and the enhancer are trained together from the start, not one after the other.
         - VGG sees images normalized as it was trained on them; in the authors' code it sees them in [-1, 1]. The
           network that comes with genlab has no relu5_1, which counts most.
@@ -90,6 +92,7 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         width: PositiveInt,
         num_downsamplings: PositiveInt,
         num_blocks: PositiveInt,
+        upsampling: Upsampling,
         enhancer_blocks: NonNegativeInt,
         discriminator_width: PositiveInt,
         num_layers: PositiveInt,
@@ -121,16 +124,16 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         inputs = channels + len(label_colours) + self.has_instances + feature_dim
         if enhancer_blocks:
             self.generator: nn.Module = CoarseToFine(
-                inputs, channels, width, num_blocks, num_downsamplings, enhancer_blocks
+                inputs, channels, width, num_blocks, num_downsamplings, enhancer_blocks, upsampling
             )
         else:
-            self.generator = ResidualGenerator(inputs, channels, width, num_blocks, num_downsamplings)
+            self.generator = ResidualGenerator(inputs, channels, width, num_blocks, num_downsamplings, upsampling)
         self.discriminator = nn.ModuleList(
             PatchGAN(inputs + channels, discriminator_width, num_layers, "instance", padding=2)
             for _ in range(num_scales)
         )
         if feature_dim:
-            self.encoder = ResidualGenerator(channels, feature_dim, encoder_width, 0, num_downsamplings)
+            self.encoder = ResidualGenerator(channels, feature_dim, encoder_width, 0, num_downsamplings, upsampling)
             self.register_buffer("known_features", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, feature_dim))
             self.register_buffer("known_places", torch.zeros(NUM_EXAMPLES * PIXELS_OF_EACH, 4))
         self.loss_network = best_features() if perceptual_weight else None

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from genlab.networks.patchgan import instance_norm
-from genlab.networks.residual import ResidualBlock, ResidualGenerator
+from genlab.networks.residual import ResidualBlock, ResidualGenerator, Upsampling, doubled
 
 
 class CoarseToFine(nn.Module):
@@ -24,10 +24,11 @@ class CoarseToFine(nn.Module):
         num_blocks: int,
         num_downsamplings: int,
         enhancer_blocks: int,
+        upsampling: Upsampling,
     ) -> None:
         super().__init__()
         narrow = max(1, width // 2)
-        whole = ResidualGenerator(in_channels, out_channels, width, num_blocks, num_downsamplings)
+        whole = ResidualGenerator(in_channels, out_channels, width, num_blocks, num_downsamplings, upsampling)
         self.coarse = nn.Sequential(*list(whole)[:-2])  # all but what makes an image of its maps
         self.down = nn.Sequential(
             nn.Conv2d(in_channels, narrow, 7, padding=3, padding_mode="reflect"),
@@ -39,7 +40,7 @@ class CoarseToFine(nn.Module):
         )
         self.up = nn.Sequential(
             *(ResidualBlock(width) for _ in range(enhancer_blocks)),
-            nn.ConvTranspose2d(width, narrow, 3, stride=2, padding=1, output_padding=1),
+            *doubled(width, narrow, upsampling),
             instance_norm(narrow),
             nn.ReLU(inplace=True),
             nn.Conv2d(narrow, out_channels, 7, padding=3, padding_mode="reflect"),

@@ -4,9 +4,13 @@ Johnson, Alahi & Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Su
 arXiv:1603.08155, supplement, as changed by Zhu et al., 2017, arXiv:1703.10593, appendix 7.2.
 """
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from genlab.networks.patchgan import instance_norm
+
+Upsampling = Literal["transposed", "nearest"]
 
 
 class ResidualBlock(nn.Module):
@@ -38,10 +42,17 @@ class ResidualGenerator(nn.Sequential):
     Args:
         width: channels of the first layer (paper: 64); they double as the side halves.
         num_blocks: residual blocks (paper: 9 for 256x256, 6 for 128x128).
+        upsampling: as in ``doubled``.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, width: int, num_blocks: int, num_downsamplings: int = 2
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        num_blocks: int,
+        num_downsamplings: int,
+        upsampling: Upsampling,
     ) -> None:
         channels = [width * 2**level for level in range(num_downsamplings + 1)]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect")]
@@ -51,7 +62,21 @@ class ResidualGenerator(nn.Sequential):
             layers += [instance_norm(2 * narrow), nn.ReLU(inplace=True)]
         layers += [ResidualBlock(channels[-1]) for _ in range(num_blocks)]
         for narrow in reversed(channels[:-1]):
-            layers += [nn.ConvTranspose2d(2 * narrow, narrow, 3, stride=2, padding=1, output_padding=1)]
+            layers += doubled(2 * narrow, narrow, upsampling)
             layers += [instance_norm(narrow), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
         super().__init__(*layers)
+
+
+def doubled(in_channels: int, out_channels: int, upsampling: Upsampling) -> list[nn.Module]:
+    """Layers that double the side, with equally many weights.
+
+    Args:
+        upsampling: ``transposed`` is the papers' convolution, whose places see one, two or four pixels by turns, so
+            that at first it draws grains, which it must learn not to. ``nearest`` repeats each pixel and convolves
+            after it: Odena et al., "Deconvolution and Checkerboard Artifacts", 2016, doi:10.23915/distill.00003.
+    """
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)]
+    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
+    return [nn.Upsample(scale_factor=2), convolution]

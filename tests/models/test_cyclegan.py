@@ -12,7 +12,7 @@ from genlab.models.cyclegan import CycleGAN, ImagePool
 
 def tiny(cycle_weight: float = 10.0, identity_weight: float = 0.5, pool_size: int = 4) -> Any:
     torch.manual_seed(0)
-    return without_trainer(CycleGAN((1, 16, 16), 4, 1, 2, 1, cycle_weight, identity_weight, pool_size, sgd))
+    return without_trainer(CycleGAN((1, 16, 16), 4, 1, 2, "nearest", 1, cycle_weight, identity_weight, pool_size, sgd))
 
 
 def batch() -> UnpairedImages:
@@ -70,7 +70,7 @@ def test_without_an_identity_term_nothing_is_computed_for_it() -> None:
 
 
 def test_parameters_of_the_authors_networks() -> None:
-    model = CycleGAN((3, 256, 256), 64, 9, 2, 3, 10.0, 0.5, 0, sgd)
+    model = CycleGAN((3, 256, 256), 64, 9, 2, "transposed", 3, 10.0, 0.5, 0, sgd)
     assert count(model.x_to_y) == count(model.y_to_x) == 11_378_179
     assert count(model.discriminator_x) == count(model.discriminator_y) == 2_764_737
 
@@ -117,10 +117,10 @@ def batch_of_seed() -> torch.Tensor:
 def test_other_sides_are_refused(num_downsamplings: int, height: int, least: int) -> None:
     said = f"image_shape=\\[3, {height}, 16\\]: sides must be multiples of {2**num_downsamplings} and at least {least}"
     with pytest.raises(ValueError, match=said):
-        CycleGAN((3, height, 16), 4, 1, num_downsamplings, 1, 10.0, 0.5, 50, sgd)
+        CycleGAN((3, height, 16), 4, 1, num_downsamplings, "transposed", 1, 10.0, 0.5, 50, sgd)
 
 
 @pytest.mark.parametrize(("num_downsamplings", "least"), [(2, 8), (1, 4), (0, 4)])
 def test_the_smallest_images_that_are_accepted_can_be_translated(num_downsamplings: int, least: int) -> None:
-    model = CycleGAN((3, least, least), 4, 1, num_downsamplings, 1, 10.0, 0.5, 50, sgd)
+    model = CycleGAN((3, least, least), 4, 1, num_downsamplings, "transposed", 1, 10.0, 0.5, 50, sgd)
     assert model.translate(torch.zeros(1, 3, least, least)).shape == (1, 3, least, least)

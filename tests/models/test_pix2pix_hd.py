@@ -27,7 +27,14 @@ RED_AND_BLUE = [(255, 0, 0), (0, 0, 255)]
 
 def small(**changed: Any) -> Any:
     torch.manual_seed(0)
-    generator = {"image_shape": (3, 16, 16), "width": 4, "num_downsamplings": 1, "num_blocks": 1, "enhancer_blocks": 1}
+    generator = {
+        "image_shape": (3, 16, 16),
+        "width": 4,
+        "num_downsamplings": 1,
+        "num_blocks": 1,
+        "upsampling": "nearest",
+        "enhancer_blocks": 1,
+    }
     discriminator = {"discriminator_width": 4, "num_layers": 1, "num_scales": 2}
     instances = {"label_colours": [], "instances": "regions", "feature_dim": 3, "encoder_width": 4}
     weights = {"feature_weight": 10.0, "perceptual_weight": 0.0}
@@ -44,10 +51,10 @@ def batch(size: int = 3) -> PairedImages:
 
 def test_parameters_of_the_authors_networks() -> None:
     with torch.device("meta"):
-        assert count(ResidualGenerator(36, 3, 64, 9, 4)) == 182_546_755
-        assert count(CoarseToFine(36, 3, 64, 9, 4, 3)) == 182_857_059
+        assert count(ResidualGenerator(36, 3, 64, 9, 4, "transposed")) == 182_546_755
+        assert count(CoarseToFine(36, 3, 64, 9, 4, 3, "transposed")) == 182_857_059
         assert 2 * count(PatchGAN(39, 64, 3, "instance", padding=2)) == 5_603_202
-        assert count(ResidualGenerator(3, 3, 16, 0, 4)) == 788_803
+        assert count(ResidualGenerator(3, 3, 16, 0, 4, "transposed")) == 788_803
 
 
 @pytest.mark.parametrize(

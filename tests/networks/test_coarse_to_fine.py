@@ -6,7 +6,7 @@ from genlab.networks.coarse_to_fine import CoarseToFine
 
 
 def test_the_enhancer_adds_to_the_maps_of_the_coarse_generator() -> None:
-    network = CoarseToFine(3, 3, 4, 1, 1, 1)
+    network = CoarseToFine(3, 3, 4, 1, 1, 1, "transposed")
     images = torch.rand(2, 3, 16, 16)
     coarse: list[torch.Tensor] = []
     network.coarse.register_forward_hook(lambda module, inputs, output: coarse.extend([inputs[0], output]))
