@@ -218,7 +218,6 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
 def test_two_processes_train_as_one(model_name: str, tmp_path: Path) -> None:
     """In double precision: of gradients near 0, Adam makes whole steps of what is rounding."""
     one = short_config(model_name, max_steps=4) | {"precision": "64-true"}
-    del one["callbacks"]["sample_grid"]
     config = one | {"accelerator": composed("accelerator=ddp_cpu")["accelerator"]}
     assert train_by(2, tmp_path / "run", config) == [0, 0]
     weights = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in (0, 1)]

@@ -9,7 +9,7 @@ import torch
 from conftest import differences, short_config, trained
 from ranks import train_by
 
-WORDS = ["precision=64-true", "~callbacks.sample_grid"]
+WORDS = ["precision=64-true"]
 
 
 def of_four() -> dict[str, Any]:

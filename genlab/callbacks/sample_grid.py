@@ -141,6 +141,7 @@ class SampleGrid(pl.Callback):
             if batch is not None:
                 # As many items as make ``num_samples`` images; all show the same number.
                 some = type(batch)(*(part[: self.num_samples].to(model.device) for part in batch))
+                some = trainer.precision_plugin.convert_input(some)
                 parts = [part.float() for part in translations(model, some)]
                 rows = torch.stack(parts, dim=1)[: max(1, self.num_samples // len(parts))]
                 width = max(1, 8 // len(parts)) * len(parts)
@@ -150,6 +151,7 @@ class SampleGrid(pl.Callback):
             if isinstance(batch, Images):
                 tiles = tiles_per_image(model)
                 images = batch.images[: max(1, self.num_samples // tiles)].to(model.device)
+                images = trainer.precision_plugin.convert_input(images)
                 shown = reconstructions(model, images, len(images))
                 pictures.append(self.write(trainer, shown, "reconstructions", name, columns=8 // tiles * tiles))
         return pictures

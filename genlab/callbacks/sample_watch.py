@@ -88,7 +88,7 @@ class SampleWatch(pl.Callback):
             return
         assert isinstance(pl_module, FromLatents)
         with exchanged(pl_module, kept_by(trainer)):
-            samples = pl_module.sample(self.num_samples, None, torch.Generator().manual_seed(0)).cpu()
+            samples = pl_module.sample(self.num_samples, None, torch.Generator().manual_seed(0)).float().cpu()
         values = {
             "val/diversity": spread(samples) / self.data.spread,
             "val/nearness": nearest(samples, self.data.training) / self.data.nearness,

@@ -139,21 +139,26 @@ class BayesClassifier(GenerativeModel):
     def training_step(self, batch: LabelledImages, batch_idx: int) -> None:
         try:
             self.em.add(batch.images.flatten(1), batch.labels)
+            value = self.mixture.expectation.log_normalizers.sum().item()
+            if not math.isfinite(value):
+                raise NumericError(f"the log-likelihood of a batch is {value}")
+            if self.trainer.is_last_batch:
+                self.measure()
         except SingularCovarianceError as error:
             raise UsageError(
                 f"with model.regularization={self.mixture.regularization:g} a covariance is not positive definite: "
-                "pixels never change or follow from others\ngive a larger one, or model.covariance=diag"
+                f"pixels never change or follow from others\ngive a larger one{self.mixture.or_simpler}"
             ) from error
-        value = self.mixture.expectation.log_normalizers.sum().item()
-        if not math.isfinite(value):
-            raise NumericError(f"the log-likelihood of a batch is {value}")
-        if self.trainer.is_last_batch:
-            self.measure()
 
     def measure(self) -> None:
         """The end of a pass: p(y), how likely the images of each class are, and whether EM is done."""
         fall = self.em.end_pass(lambda total: self.trainer.strategy.reduce(total, reduce_op="sum")).max().item()
         counts = self.mixture.expectation.num_items
+        if missing := (counts == 0).nonzero()[:, 0].tolist():
+            raise UsageError(
+                f"no image of class {missing[0]} was among those trained on\n"
+                "give more of them: trainer.limit_train_batches=1.0 takes all"
+            )
         self.log_priors.copy_((counts / counts.sum()).log())
         self.trainer.should_stop = self.trainer.should_stop or not self.em.is_open.any()
         if fall > self.em.tol and self.class_model != "vi_gmm":

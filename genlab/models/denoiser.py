@@ -121,7 +121,8 @@ class Denoiser(GenerativeModel):
     """Removes Gaussian noise, whatever there is of it, by predicting the noise.
 
     Args:
-        image_shape: ``(C, H, W)``; convolutions alone take any other sides, too (paper: 1x40x40).
+        image_shape: ``(C, H, W)``; other images may have other sides, multiples of the stride that
+            ``num_scales`` makes (paper: 1x40x40).
         network: the paper's, or the authors' later one.
         width: channels of the largest maps (paper: 64).
         depth: layers of DnCNN (paper: 17, and 20 for a range of levels), or blocks of DRUNet in each scale, each way
@@ -218,5 +219,5 @@ class Denoiser(GenerativeModel):
         return degraded.clamp(-1, 1)
 
     def translate(self, images: Tensor, direction: str = "x_to_y", generator: torch.Generator | None = None) -> Tensor:
-        """``(N, C, H, W)`` without noise, in [-1, 1], of any size."""
+        """``(N, C, H, W)`` without noise, in [-1, 1]."""
         return self.without_noise(images).clamp(-1, 1)

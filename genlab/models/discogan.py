@@ -44,6 +44,7 @@ class DiscoGAN(GenerativeModel):
         - Pixels are in [-1, 1] and end in tanh, where the authors' code has a sigmoid for [0, 1]; their squared error
           counts as one of pixels in [0, 1].
         - An image of 32x32 is halved three times, not four.
+        - Weights begin as DCGAN's, N(0, 0.02); the authors' code leaves them to its library.
         - Translations are normalized by running averages, so that none depends on those beside it; they mix those of
           real images and of generated ones, which each generator leads back.
     """

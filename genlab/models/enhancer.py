@@ -61,7 +61,7 @@ def blocked(values: Tensor, coarseness: Tensor) -> Tensor:
     """
     height, width = values.shape[2:]
     padded = pad(values, [0, -width % 8, 0, -height % 8], mode="replicate") * 255 - 128
-    frequency = torch.arange(8.0, device=values.device)
+    frequency = torch.arange(8).to(values)
     cosines = (torch.pi / 8 * frequency[:, None] * (frequency + 0.5)).cos() / 2
     cosines[0] /= 2**0.5
     steps = (coarseness.view(-1, 1, 1) * values.new_tensor(QUANTIZATION)).clamp(min=1)[:, None, None, :, None, :]
@@ -110,7 +110,7 @@ class Enhancer(GenerativeModel):
         self,
         image_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         width: PositiveInt,
-        depth: PositiveInt,
+        depth: Annotated[int, Field(ge=2)],
         num_layers: PositiveInt,
         norm: Literal["instance", "none"],
         l1_weight: NonNegativeFloat,

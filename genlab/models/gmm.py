@@ -127,7 +127,7 @@ class GMM(GenerativeModel):
             raise UsageError(
                 f"with model.regularization={self.mixture.regularization:g} a covariance is not positive definite: "
                 "items of a component coincide or lie in a plane\n"
-                "give a larger one, fewer components (model.num_components), or model.covariance=diag"
+                f"give a larger one, or fewer components (model.num_components){self.mixture.or_simpler}"
             ) from error
         value = self.mixture.expectation.log_normalizers.sum().item()
         if not math.isfinite(value):
@@ -147,7 +147,7 @@ class GMM(GenerativeModel):
             )
         bound, count = self.em.lower_bounds.max(), self.mixture.expectation.num_items[0].item()
         bic, aic = criteria(bound.item(), count, self.num_free_parameters)
-        self.log_now(lower_bound=bound, bic=torch.tensor(bic), aic=torch.tensor(aic))
+        self.log_now(lower_bound=bound, bic=bound.new_tensor(bic), aic=bound.new_tensor(aic))
 
     def on_train_end(self) -> None:
         change = self.em.changes[int(self.best)].item()
@@ -230,6 +230,9 @@ def read_start(path: Path, mixture: GaussianMixture) -> dict[str, Tensor]:
         for name, value in found.items()
         if value.shape != shapes[name]
     ]
+    weights = found.get("weights")
+    if not wrong and weights is not None and not ((weights > 0).all() and abs(weights.sum().item() - 1) < 1e-3):
+        wrong = [f"weights {[round(weight, 4) for weight in weights.tolist()]}, not above 0 and 1 together"]
     if "means" not in found or wrong:
         raise DataError(f"model.start={path} does not fit this mixture: {'; '.join(wrong) or 'it has no means'}")
     return found

@@ -42,7 +42,8 @@ class GPGAN(GenerativeModel):
           camera at another time: the Transient Attributes images are not part of genlab.
         - Images are normalized by running averages when they are blended, so that one does not depend on those beside
           it; the authors' code normalizes them by their batch.
-        - Weights are clipped after the critic's step, not before it.
+        - Weights are clipped after the critic's step, not before it, and the network then moves on the same images;
+          the authors' code reads others for it.
         - In the equation the colours go through the same Gaussian as the result, so that an image that is right already
           stays as it is, and the border is crossed with the differences of the destination; see ``gaussian_poisson``.
         - The smaller sizes of the pyramid are bicubic and each half of the next; the authors' code smooths with a

@@ -50,6 +50,7 @@ class IWAE(GenerativeModel):
         - A recipe for minutes: 75 passes instead of 3,280, batches of 100 instead of 20, a higher rate that falls as a
           cosine instead of in 8 stages, k grows, and the gradient goes through one draw.
         - The encoder gives log σ², where the authors' code gives log σ; the bound is the same.
+        - What is encoded outside of training (walks, reconstructions, active units) are grey images, not binary ones.
         - Trained on 55,000 images: 5,000 of the 60,000 are held out.
     """
 
@@ -181,7 +182,7 @@ class IWAE(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
-        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(self.device)
+        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(next(self.parameters()))
 
     def decode(self, latent: Tensor) -> Tensor:
         """The probability of a white pixel, scaled from [0, 1] to [-1, 1]: ``(N, C, H, W)``."""

@@ -58,7 +58,10 @@ class MDAN(GenerativeModel):
         - Features are, by default, those of the VGG16 that comes with genlab; it has no relu5_1.
         - Batch norm takes its averages from real patches; see ``MarkovianDiscriminator``.
         - Real patches are of random crops at their own scale, not of the image in nine scales and rotations.
-        - Biases are not set to zero after each step.
+        - Biases are not set to zero after each step, and the discriminators begin with PyTorch's weights; the authors'
+          code draws N(0, 0.02).
+        - The picture is clamped to [-1, 1] after each step, and each place of it counts once; the authors' code cuts
+          extreme values when it saves, and averages patches of a grid that overlap.
         - The content's squared error is divided by the mean square of its features, so that its weight means the same
           in every layer of every network; the authors' code takes half of the error as it is.
         - The smoothness is a mean over the picture. The authors' code adds the differences to the gradient of each

@@ -59,7 +59,8 @@ class MGAN(GenerativeModel):
         - Discriminators of several layers see details of several sizes.
         - Features are, by default, those of the VGG16 that comes with genlab.
         - Batch norm of the discriminators takes its averages from real patches; see ``MarkovianDiscriminator``.
-        - Scores at the border are not left out, and biases are not set to zero after each step.
+        - Scores at the border are not left out, and biases are not set to zero after each step; all networks begin with
+          PyTorch's weights, where the authors' code draws N(0, 0.02).
     """
 
     batch_type = Images | UnpairedImages

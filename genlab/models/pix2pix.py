@@ -27,8 +27,8 @@ class Pix2Pix(GenerativeModel):
         width: channels of the first layers of both networks (paper: 64).
         depth: layers down of the U-Net (paper: 8).
         num_layers: of the discriminator that halve the side; with 3 it sees patches of 70x70 (paper: 3).
-        norm: by the statistics of the batch, or of each image, which is the same in batches of one (paper: of batches
-            of one to ten).
+        norm: by the statistics of the batch, with a scale and an offset that are learned, or of each image, without
+            them (paper: the first, of batches of one to ten).
         l1_weight: lambda of equation 4 (paper: 100).
         optimizer: called once for each network (paper: Adam, lr 2e-4, beta1 0.5).
 

@@ -67,6 +67,7 @@ class VAE(GenerativeModel):
         - PyTorch's initial weights, uniform by fan-in, instead of N(0, 0.01).
         - Binary images are drawn anew each epoch, as later papers do it (Burda et al., 2016, section 5,
           arXiv:1509.00519), so the encoder cannot learn one drawing by heart.
+        - What is encoded outside of training (walks, reconstructions, active units) are grey images, not binary ones.
         - Convolutions, the discretized logistic distribution (Kingma et al., 2016, with one scale for all pixels) and
           the weights of the divergence came later.
     """
@@ -232,7 +233,7 @@ class VAE(GenerativeModel):
 
     def draw_latent(self, num_samples: int, generator: torch.Generator | None = None) -> Tensor:
         """``(num_samples, latent_dim)`` from the prior N(0, I)."""
-        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(self.device)
+        return row_by_row(num_samples, torch.randn, self.latent_dim, generator=generator).to(next(self.parameters()))
 
     def decode(self, latent: Tensor) -> Tensor:
         """The middle of p(x|z) in [-1, 1]: its mean, for ``bernoulli`` the probability of white. ``(N, C, H, W)``."""

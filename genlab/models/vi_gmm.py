@@ -124,16 +124,16 @@ class VIGMM(GenerativeModel):
     def training_step(self, batch: Vectors | LabelledImages, batch_idx: int) -> None:
         try:
             self.em.add(batch[0].flatten(1))
+            value = self.mixture.expectation.log_normalizers.sum().item()
+            if not math.isfinite(value):
+                raise NumericError(f"the bound of a batch is {value}")
+            if self.trainer.is_last_batch:
+                self.measure()
         except SingularCovarianceError as error:
             raise UsageError(
                 f"with model.regularization={self.mixture.regularization:g} a covariance is not positive definite: "
-                "columns are constant or follow from others\ngive a larger one, or model.covariance=diag"
+                f"columns are constant or follow from others\ngive a larger one{self.mixture.or_simpler}"
             ) from error
-        value = self.mixture.expectation.log_normalizers.sum().item()
-        if not math.isfinite(value):
-            raise NumericError(f"the bound of a batch is {value}")
-        if self.trainer.is_last_batch:
-            self.measure()
 
     def measure(self) -> None:
         """The end of a pass: the bound of each restart, which is the best, and whether it has converged."""

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genlab.networks.gaussian_mixture import GaussianMixture
-from genlab.networks.quadratic import Covariance, Quadratic, log_gaussian, within
+from genlab.networks.gaussian_mixture import GaussianMixture, SingularCovarianceError
+from genlab.networks.quadratic import Covariance, Quadratic, within
 
 
 class BayesianMixture(GaussianMixture):
@@ -85,8 +85,7 @@ class BayesianMixture(GaussianMixture):
         log_precision = dim * math.log(2) + halves.digamma().sum(-1)
         constant = self.log_weights() - dim / 2 * self.degrees.log()
         constant = constant + (log_precision - dim / self.mean_precisions) / 2
-        centred = self.means - self.expectation.offset
-        return log_gaussian(self.expectation.features, centred, self.covariances, constant)
+        return self.log_gaussian(constant)
 
     def maximize(self, is_open: Tensor) -> None:
         """The posteriors of the groups ``(R,)`` that are open."""
@@ -161,15 +160,24 @@ class BayesianMixture(GaussianMixture):
         return entropy - log_wishart.sum(-1) - log_weights - dim / 2 * self.mean_precisions.log().sum(-1)
 
     def half_log_det(self) -> Tensor:
-        """Half the log determinant of each covariance, ``(R, K)``."""
+        """Half the log determinant of each covariance, ``(R, K)``.
+
+        Raises:
+            SingularCovarianceError: one is not positive definite.
+        """
         if self.has_matrices:
-            diagonal = torch.linalg.cholesky(self.covariances).diagonal(dim1=-2, dim2=-1)
+            scale, failed = torch.linalg.cholesky_ex(self.covariances)
+            if failed.any():
+                raise SingularCovarianceError
+            diagonal = scale.diagonal(dim1=-2, dim2=-1)
             return diagonal.log().sum(-1).expand_as(self.degrees)
         return self.covariances.expand_as(self.means).log().sum(-1) / 2
 
 
 def moments_of(batches: Iterable[Tensor], features: Quadratic) -> tuple[Tensor, Tensor]:
     """Mean ``(D,)`` and unbiased covariance ``(D, D)`` of items, or their variances if there are no products.
+
+    Of one item they are 0.
 
     Args:
         batches: ``(N, D)`` each, read once.
@@ -185,4 +193,4 @@ def moments_of(batches: Iterable[Tensor], features: Quadratic) -> tuple[Tensor, 
     count, first, second = features.moments(sums)
     mean = first / count
     square = mean[:, None] * mean if features.has_products else mean.square()
-    return mean + offset, (second - count * square) / (count - 1)
+    return mean + offset, (second - count * square) / (count - 1).clamp(min=1)

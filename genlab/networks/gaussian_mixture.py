@@ -53,6 +53,11 @@ class GaussianMixture(nn.Module):
         self.register_buffer("covariances", unit.double())
 
     @property
+    def or_simpler(self) -> str:
+        """What else is advised where a covariance is not positive definite."""
+        return ", or model.covariance=diag" if self.has_matrices else ""
+
+    @property
     def identity(self) -> Tensor:
         """What regularization adds a multiple of."""
         dim = self.means.shape[-1]
@@ -92,11 +97,19 @@ class GaussianMixture(nn.Module):
         Raises:
             SingularCovarianceError: a covariance is not positive definite, or a variance is 0.
         """
-        if not self.has_matrices and (self.covariances <= 0).any():
+        return self.log_gaussian(self.weights.log())
+
+    def log_gaussian(self, constant: Tensor) -> Tensor:
+        """Coefficients of log density + ``constant`` ``(R, K)``, ``(R, K, size)``.
+
+        Raises:
+            SingularCovarianceError: a covariance is not positive definite, or a variance is 0.
+        """
+        if not self.has_matrices and not (self.covariances > 0).all():
             raise SingularCovarianceError
         centred = self.means - self.expectation.offset
         try:
-            return log_gaussian(self.expectation.features, centred, self.covariances, self.weights.log())
+            return log_gaussian(self.expectation.features, centred, self.covariances, constant)
         except torch.linalg.LinAlgError as error:
             raise SingularCovarianceError from error
 

@@ -40,7 +40,7 @@ def k_means(points: Tensor, num_centres: int, max_passes: int = 300) -> tuple[Te
         returns: centres ``(num_centres, D)`` and the number of each point's nearest centre, ``(N,)``.
     """
     centres = k_means_plus_plus(points, num_centres)
-    nearest = torch.full((len(points),), -1)
+    nearest = torch.full((len(points),), -1, device=points.device)
     for _ in range(max_passes):
         distances, found = torch.cdist(points, centres).min(1)
         if torch.equal(found, nearest):

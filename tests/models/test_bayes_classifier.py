@@ -202,3 +202,9 @@ def test_a_table_without_labels_is_refused() -> None:
 
     with pytest.raises(UsageError, match="optdigits"):
         check(compose("train", ["model=bayes_classifier", "dataset=vector_file"]))
+
+
+def test_a_class_that_no_batch_has_is_named(tmp_path: Path) -> None:
+    words = ("dataset.batch_size=2", "trainer.limit_train_batches=1")
+    with pytest.raises(UsageError, match=r"no image of class \d was among those trained on\ngive more of them"):
+        trained(tmp_path / "run", short_config("bayes_classifier", *words))

@@ -16,8 +16,10 @@ from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 
 from genlab.datasets.vectors import VectorsInMemory
+from genlab.errors import UsageError
 from genlab.models.vi_gmm import VIGMM
-from genlab.networks.quadratic import Covariance
+from genlab.networks.bayesian_mixture import moments_of
+from genlab.networks.quadratic import Covariance, Quadratic
 
 COVARIANCES: tuple[Covariance, ...] = get_args(Covariance)
 Prior = Literal["process", "dirichlet"]
@@ -165,3 +167,21 @@ def test_the_likelihood_is_that_of_the_posterior_means() -> None:
     normal = torch.distributions.Normal(mixture.means[0][:, None], mixture.covariances[0].sqrt()[:, None])
     expected = (normal.log_prob(items).sum(-1) + mixture.weights[0].log()[:, None]).logsumexp(0)
     torch.testing.assert_close(model.log_likelihood(items), expected)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag"])
+def test_without_regularization_constant_columns_end_in_advice(tmp_path: Path, covariance: str) -> None:
+    words = ("model.regularization=0.0", f"model.covariance={covariance}", "model.num_components=3")
+    simpler = "" if covariance == "diag" else ", or model.covariance=diag"
+    with pytest.raises(UsageError) as refused:
+        trained(tmp_path / "run", short_config("vi_gmm", *words))
+    assert str(refused.value) == (
+        "with model.regularization=0 a covariance is not positive definite: columns are constant or follow from "
+        f"others\ngive a larger one{simpler}"
+    )
+
+
+def test_one_item_has_no_covariance() -> None:
+    mean, variances = moments_of([torch.tensor([[1.0, 3.0]])], Quadratic(2, has_products=False))
+    assert mean.tolist() == [1, 3]
+    assert variances.tolist() == [0, 0]
