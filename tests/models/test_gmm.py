@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from genlab.datasets.vectors import VectorsInMemory
-from genlab.errors import UsageError
-from genlab.models.gmm import GMM
+from genlab.errors import DataError, UsageError
+from genlab.models.gmm import GMM, read_start
+from genlab.networks.gaussian_mixture import GaussianMixture as Mixture
 from genlab.networks.gaussian_mixture import SingularCovarianceError, criteria
 from genlab.networks.quadratic import Covariance
 
@@ -385,3 +386,26 @@ def test_columns_that_nearly_follow_from_others_cost_no_accuracy(noise: float) -
     bound = em(model, items, 2)[1]
     exact = started(small("full", 1, 2, regularization=0), items)
     assert bound == pytest.approx(em(exact, items.double(), 2)[1], abs=1e-5)
+
+
+def test_a_start_is_read_from_a_file(tmp_path: Path) -> None:
+    given = {"means": np.arange(6.0).reshape(3, 2), "weights": np.array([0.2, 0.3, 0.5])}
+    np.savez(tmp_path / "start.npz", **given)
+    found = read_start(tmp_path / "start.npz", Mixture(1, 3, 2, "diag", 0.0))
+    assert {name: value.tolist() for name, value in found.items()} == {
+        name: value.tolist() for name, value in given.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("weights", "wrong"),
+    [
+        ([5.0, 5.0, 5.0], r"weights \[5.0, 5.0, 5.0\], not above 0 and 1 together"),
+        ([-0.5, 0.5, 1.0], r"weights \[-0.5, 0.5, 1.0\], not above 0 and 1 together"),
+        ([0.5, 0.5], r"weights \[2\], not \[3\]"),
+    ],
+)
+def test_weights_of_a_start_that_are_none_are_refused(tmp_path: Path, weights: list[float], wrong: str) -> None:
+    np.savez(tmp_path / "start.npz", means=np.zeros((3, 2)), weights=np.array(weights))
+    with pytest.raises(DataError, match=f"does not fit this mixture: {wrong}"):
+        read_start(tmp_path / "start.npz", Mixture(1, 3, 2, "diag", 0.0))
