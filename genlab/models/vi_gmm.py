@@ -46,7 +46,8 @@ class VIGMM(GenerativeModel):
         concentration: of that prior; less gives fewer components; null is 1 / K.
         start: ``k-means``, ``k-means++`` or ``random`` among at most 10,000 training items.
         num_restarts: fits from different starts side by side; the highest bound is the model.
-        tol: a fit has converged when a pass changes its bound by less, in nats of all items.
+        tol: a fit has converged when a pass changes its bound by less, in nats of all items. Of some 10,000 items and
+            more, float32 rounds the bound by as much as the default; ``precision=64-true`` does not.
         regularization: added to the variance of each column of each component, in squared units of the data.
 
     Differs from the paper:
