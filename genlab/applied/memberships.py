@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genlab.applied.inputs import STDIN, Inputs
 from genlab.datasets.base import Dataset
-from genlab.datasets.tables import check_finite, read_rows
+from genlab.datasets.tables import check_finite, column_names, read_rows
 from genlab.datasets.vectors import VectorFile
 from genlab.errors import DataError, UsageError
 from genlab.metrics.evaluation import progress
@@ -21,7 +21,7 @@ def rows_of(given: Inputs, dataset: Dataset) -> Tensor:
 
     Raises:
         UsageError: something else is given.
-        DataError: it cannot be read, has another number of columns, or lacks values.
+        DataError: it cannot be read, has other columns, or lacks values.
     """
     if len(given.names) > 1 or given.names == [STDIN]:
         raise UsageError("this model is of rows: name one file of them, input=FILE.csv")
@@ -34,6 +34,12 @@ def rows_of(given: Inputs, dataset: Dataset) -> Tensor:
         )
     if not len(rows):
         raise DataError(f"{path} has no rows")
+    trained_on = dataset.column_names if isinstance(dataset, VectorFile) else []
+    if column_names(path) and trained_on and names != trained_on:
+        raise DataError(
+            f"{path} has the columns {', '.join(names)}; the model was trained on {', '.join(trained_on)}\n"
+            "give a file with these columns, in their order"
+        )
     values = rows.astype("float32")
     check_finite(values, rows, names, str(path))
     return torch.from_numpy(values)

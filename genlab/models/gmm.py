@@ -111,6 +111,14 @@ class GMM(GenerativeModel):
         chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
         self.mixture.expectation.place(points.mean(0))
+        variances = points.var(0, correction=0)
+        least = variances[variances > 0].min().item() if (variances > 0).any() else math.inf
+        if len(self.data_shape) == 1 and least < 10 * self.mixture.regularization:
+            rank_zero_warn(
+                f"a column has a variance of {least:.2g}, in which model.regularization="
+                f"{self.mixture.regularization:g} hides what differs: give less, as "
+                f"model.regularization={1e-3 * least:.0e}"
+            )
         if self.start not in STARTS:
             given = read_start(Path(self.start).expanduser(), self.mixture)
             self.mixture.start(0, points, "random")

@@ -131,6 +131,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
             "two.csv has 2 columns, the model was trained on 3 of 'vector_file'\ngive a file",
         ),
         (["gmm", "input=names.csv"], 3, "names.csv has no rows"),
+        (["gmm", "input=others.csv"], 3, "others.csv has the columns a, b, c; the model was trained on length, "),
         (["gmm", "input=holes.csv"], 3, "1 of 3 values, in 1 of 1 rows; the first is in row 0"),
         (["gmm", "input=rows.csv", "kind=classes"], 2, "GMM does not classify\nit can do kind=components"),
         (
@@ -143,6 +144,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
 def test_refusals(folder: Path, words: list[str], code: int, message: str) -> None:
     (folder / "two.csv").write_text("1,2\n")
     (folder / "names.csv").write_text("a,b,c\n")
+    (folder / "others.csv").write_text("a,b,c\n1,2,3\n")
     (folder / "holes.csv").write_text("1,,3\n")
     found, output = genlab("apply", *words, "output=refused", folder=folder)
     assert message in output
