@@ -69,8 +69,7 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         - Pairs of images have no map of instances: they are found in the source.
         - The features of an instance are not a cluster's of its class, but those of the instance in some training
           images most alike in label, place and size, or of one of the eight most alike.
-        - The discriminators see what the generator sees, its features included. Beside its labels that is the picture
-          of them, too.
+        - The discriminators see what the generator sees: features, and beside labels the picture of them.
         - The global generator and the enhancer are trained together from the start, not one after the other.
         - VGG sees images normalized as it was trained on them; in the authors' code it sees them in [-1, 1]. The
           network that comes with genlab has no relu5_1, which counts most.
@@ -122,12 +121,12 @@ class Pix2PixHD(FeatureLoss, GenerativeModel):
         self.feature_weight = feature_weight
         self.perceptual_weight = perceptual_weight
         inputs = channels + len(label_colours) + self.has_instances + feature_dim
+        sizes = (inputs, channels, width, num_blocks, num_downsamplings)
+        self.generator: nn.Module
         if enhancer_blocks:
-            self.generator: nn.Module = CoarseToFine(
-                inputs, channels, width, num_blocks, num_downsamplings, enhancer_blocks, upsampling
-            )
+            self.generator = CoarseToFine(*sizes, enhancer_blocks, upsampling)
         else:
-            self.generator = ResidualGenerator(inputs, channels, width, num_blocks, num_downsamplings, upsampling)
+            self.generator = ResidualGenerator(*sizes, upsampling)
         self.discriminator = nn.ModuleList(
             PatchGAN(inputs + channels, discriminator_width, num_layers, "instance", padding=2)
             for _ in range(num_scales)
