@@ -12,6 +12,8 @@ from genlab.callbacks.board import Board
 from genlab.config.targets import resolve_target
 from genlab.run import CONVERGED, TIME_IS_OVER, Run, write_json
 
+NOTHING_HELD_OUT = "needs items that were not trained on: dataset.num_validation=N of a new run keeps N aside"
+
 
 def uses_of(config: dict[str, Any], folder: str) -> list[tuple[str, str]]:
     """What a model is for, and the commands."""
@@ -39,14 +41,16 @@ def conclude(
     metrics: dict[str, float],
     picture: Path | None,
     reason: str | None = None,
+    has_held_out: bool = True,
 ) -> None:
     """The last that a run writes: its final values, in TensorBoard's table too.
 
     Args:
         reason: why it ended, if not by its epochs or steps.
+        has_held_out: whether there are items that were not trained on, as far as is known.
     """
     board.write_result(config)
-    report(run, config, metrics, picture, reason)
+    report(run, config, metrics, picture, reason, has_held_out)
 
 
 def longer(run: Run, config: dict[str, Any], folder: str, reason: str | None) -> list[tuple[str, str]]:
@@ -77,7 +81,12 @@ def last_epoch_of_schedule(config: dict[str, Any]) -> str | None:
 
 
 def report(
-    run: Run, config: dict[str, Any], metrics: dict[str, float], picture: Path | None, reason: str | None
+    run: Run,
+    config: dict[str, Any],
+    metrics: dict[str, float],
+    picture: Path | None,
+    reason: str | None,
+    has_held_out: bool,
 ) -> None:
     """Writes the final values and prints them, the picture of samples and the commands to type next."""
     write_json(run.folder / "metrics.json", metrics)
@@ -91,10 +100,11 @@ def report(
     folder = shlex.quote(os.path.relpath(run.folder))
     if picture is not None:
         console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
+    can_hold_out = not has_held_out and "num_validation" in config["dataset"]
     for what, command in (
         *longer(run, config, folder, reason),
         *uses_of(config, folder),
-        ("evaluate", f"genlab evaluate {folder}"),
+        ("evaluate", NOTHING_HELD_OUT if can_hold_out else f"genlab evaluate {folder}"),
         ("curves", f"tensorboard --logdir {folder}"),
     ):
         console.print(f"{what:<12} {command}", soft_wrap=True, highlight=False, markup=False)

@@ -231,4 +231,4 @@ def fit(
             reason = CONVERGED
             console.print(f"converged after epoch {done}", highlight=False)
         picture = grids[0].last_picture if grids else None
-        conclude(run, config, board, metrics, picture, reason)
+        conclude(run, config, board, metrics, picture, reason, has_held_out=len(dataset.sources) > 1)

@@ -75,7 +75,7 @@ def describe(name: str) -> dict[str, Any]:
         "name": name,
         "summary": first_comment(path),
         "batch": batch_name(str(recipe.get("_target_", ""))),
-        "data_shape": recipe.get("data_shape"),
+        "data_shape": shape if isinstance(shape := recipe.get("data_shape"), list) else None,
     }
 
 

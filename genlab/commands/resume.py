@@ -76,7 +76,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     from genlab.processes import is_main_process
     from genlab.training import fit, prepare
 
-    old, config = run.config, composed.config
+    config = composed.config
     is_named = name is not None and Path(name).is_file()
     path, faults = (Path(name).absolute(), []) if name is not None and is_named else run.newest_good()
     if path is None and faults:
@@ -85,7 +85,7 @@ def go_on(run: Run, composed: Composed, name: str | None, allow_data_change: boo
     if path is not None:
         about = load_checkpoint(path)["genlab"]
         step = about["step"]
-    if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, about, old, config)):
+    if is_complete(config, about) or (not is_named and has_stopped_by_itself(run, about, config)):
         if about is not None and run.status["state"] != "finished" and is_main_process():
             # It was killed between its last checkpoint and its report.
             conclude(run, config, Board(run, None), about["metrics"], None)
@@ -136,8 +136,13 @@ def spent(run: Run, config: dict[str, Any], step: int) -> str:
     return f"trainer.max_epochs=…, which is {config['trainer']['max_epochs']}"
 
 
-def has_stopped_by_itself(run: Run, about: dict[str, Any] | None, old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether it converged or its time was over, and no budget was raised."""
+def has_stopped_by_itself(run: Run, about: dict[str, Any] | None, config: dict[str, Any]) -> bool:
+    """Whether it converged or its time was over, and no budget was raised since.
+
+    The checkpoint has the budget that was used up: the run's own settings are already those of this resumption where
+    another process of it has written them, or one that was killed.
+    """
     stopped = run.status["state"] == "finished" or (about is not None and about["should_stop"])
+    before = run.config if about is None else about["config"]
     budget = ["max_time"] if run.status.get("reason") == TIME_IS_OVER else BUDGET
-    return stopped and all(old["trainer"][key] == new["trainer"][key] for key in budget)
+    return stopped and all(before["trainer"][key] == config["trainer"][key] for key in budget)

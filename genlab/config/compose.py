@@ -58,11 +58,22 @@ def raw(command: str, words: list[str]) -> "DictConfig":
     """Hydra's own composition, with its node ``hydra`` and nothing resolved."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from omegaconf import OmegaConf
 
+    OmegaConf.register_new_resolver("columns_of", columns_of, replace=True)
     own = user_dir()
     searchpath = [] if own is None else [f"hydra.searchpath=['file://{own}']"]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         return hydra_compose(command, [*searchpath, *words], return_hydra_config=True)
+
+
+def columns_of(path: str | None, array: str | None) -> list[int]:
+    """What ``${columns_of:…}`` stands for, ``[1]`` without a file; imports numpy only for those who have one."""
+    if path is None:
+        return [1]
+    from genlab.datasets import tables
+
+    return tables.columns_of(path, array)
 
 
 def resolve(composed: "DictConfig") -> dict[str, Any]:

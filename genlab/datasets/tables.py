@@ -42,14 +42,31 @@ def read_rows(path: Path, array: str | None, mapped: bool = False) -> tuple[NDAr
     return rows, names or [str(column) for column in range(rows.shape[1])]
 
 
+def columns_of(path: str, array: str | None) -> list[int]:
+    """``[D]``, the number of columns of a file, of text by its first line.
+
+    It is ``[1]`` where there is no such file or table: what reads the rows says what is wrong.
+    """
+    file = Path(path).expanduser()
+    try:
+        return [len(_first_cells(file)) or read_rows(file, array, mapped=True)[0].shape[1]]
+    except DataError:
+        return [1]
+
+
 def column_names(path: Path) -> list[str]:
     """Of a text file that is there and has a line of them; else none."""
+    return _names(_first_cells(path))
+
+
+def _first_cells(path: Path) -> list[str]:
+    """The first line's that has any, of a text file that can be read; else none."""
     if path.suffix.lower() not in (".csv", ".tsv"):
         return []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = next(filter(str.strip, file), "")
-            return _names(next(csv.reader([first], delimiter=_delimiter(first)), []))
+            return next(csv.reader([first], delimiter=_delimiter(first)), [])
     except (OSError, UnicodeDecodeError, csv.Error):
         return []
 

@@ -111,14 +111,8 @@ class GMM(GenerativeModel):
         chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
         self.mixture.expectation.place(points.mean(0))
-        variances = points.var(0, correction=0)
-        least = variances[variances > 0].min().item() if (variances > 0).any() else math.inf
-        if len(self.data_shape) == 1 and least < 10 * self.mixture.regularization:
-            rank_zero_warn(
-                f"a column has a variance of {least:.2g}, in which model.regularization="
-                f"{self.mixture.regularization:g} hides what differs: give less, as "
-                f"model.regularization={1e-3 * least:.0e}"
-            )
+        if len(self.data_shape) == 1 and (fault := self.mixture.hides(points)):
+            rank_zero_warn(fault)
         if self.start not in STARTS:
             given = read_start(Path(self.start).expanduser(), self.mixture)
             self.mixture.start(0, points, "random")
@@ -160,9 +154,9 @@ class GMM(GenerativeModel):
     def on_train_end(self) -> None:
         change = self.em.changes[int(self.best)].item()
         if change >= self.em.tol:
-            by = f"{change:.3g}" if change < 1e300 else "an unknown number of"
+            changed = f"the last pass changed the mean log-likelihood by {change:.3g} nats an item"
             rank_zero_warn(
-                f"EM has not converged: the last pass changed the mean log-likelihood by {by} nats an item, "
+                f"EM has not converged: {changed if change < 1e300 else 'there was one pass'}, "
                 f"model.tol={self.em.tol:g}; give more passes (trainer.max_epochs) or a larger model.tol"
             )
 

@@ -118,6 +118,8 @@ class VIGMM(GenerativeModel):
         self.mixture.expectation.place(mean)
         chosen = some_items(len(source), SEEDING_ITEMS)
         points = source.__getitems__(Chosen(-1, chosen))[0].flatten(1).double().to(self.device)
+        if len(self.data_shape) == 1 and (fault := self.mixture.hides(points)):
+            rank_zero_warn(fault)
         for restart in range(len(self.em.changes)):
             self.mixture.set_prior(restart, mean, covariance)
             self.mixture.start(restart, points, self.start)
@@ -158,9 +160,9 @@ class VIGMM(GenerativeModel):
     def on_train_end(self) -> None:
         change = self.em.changes[int(self.best)].item()
         if change >= self.em.tol:
-            by = f"{change:.3g}" if change < 1e300 else "an unknown number of"
+            changed = f"the last pass changed the bound by {change:.3g} nats"
             rank_zero_warn(
-                f"the fit has not converged: the last pass changed the bound by {by} nats, "
+                f"the fit has not converged: {changed if change < 1e300 else 'there was one pass'}, "
                 f"model.tol={self.em.tol:g}; give more passes (trainer.max_epochs) or a larger model.tol"
             )
 

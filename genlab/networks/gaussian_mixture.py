@@ -63,6 +63,17 @@ class GaussianMixture(nn.Module):
         dim = self.means.shape[-1]
         return torch.eye(dim).to(self.means) if self.has_matrices else torch.ones(()).to(self.means)
 
+    def hides(self, points: Tensor) -> str | None:
+        """What is wrong with the regularization if in it a column of points ``(N, D)`` hardly differs."""
+        variances = points.var(0, correction=0)
+        least = variances[variances > 0].min().item() if (variances > 0).any() else math.inf
+        if least >= 10 * self.regularization:
+            return None
+        return (
+            f"a column has a variance of {least:.2g}, in which model.regularization={self.regularization:g} hides what "
+            f"differs: give less, as model.regularization={1e-3 * least:.0e}"
+        )
+
     def start(self, group: int, points: Tensor, how: str) -> None:
         """Places the components of a group among points ``(N, D)``, by torch's generator.
 

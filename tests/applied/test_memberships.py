@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(0).normal(size=(sum(COUNTS), 3))
     with (folder / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *(CENTRES.repeat(COUNTS, 0) + noise).tolist()])
-    rows = ["dataset=vector_file", "dataset.path=rows.csv", "dataset.data_shape=[3]", "dataset.batch_size=60"]
+    rows = ["dataset=vector_file", "dataset.path=rows.csv", "dataset.batch_size=60"]
     runs = {
         "gmm": ["model=gmm", "model.num_components=3", *rows],
         "vi_gmm": ["model=vi_gmm", "model.num_components=3", *rows],

@@ -49,20 +49,20 @@ def test_a_narrow_list_loses_nothing(capsys: pytest.CaptureFixture[str], monkeyp
     assert cli.main(["datasets", "list"]) == 0
     out = capsys.readouterr().out
     assert "…" not in out
-    assert "[COLUMNS]" in "".join(out.split())
+    assert ".csvor.tsvfile:dataset.path=FILE" in "".join(out.split())
 
 
 def test_the_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["datasets", "json=true"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in listed] == options("dataset")
-    assert all(one["summary"] and one["batch"] and one["data_shape"] for one in listed)
+    assert all(one["summary"] and one["batch"] for one in listed)
+    assert [one["name"] for one in listed if not one["data_shape"]] == ["vector_file"]
     assert listed[-1] == {
         "name": "vector_file",
-        "summary": "Your own rows of numbers, one .npy, .npz or .csv file: "
-        "dataset.path=FILE dataset.data_shape=[COLUMNS]",
+        "summary": "Your own rows of numbers, one .npy, .npz, .csv or .tsv file: dataset.path=FILE",
         "batch": "Vectors",
-        "data_shape": [2],
+        "data_shape": None,
     }
 
 

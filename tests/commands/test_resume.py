@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from child import TRAIN, Child, genlab
 from conftest import differences, small
@@ -139,6 +140,19 @@ def test_a_run_with_epochs_enough_is_given_more_steps_alone(tmp_path: Path) -> N
     assert hint == ["resume", "run", "trainer.max_steps=8"]
 
 
+def test_a_run_that_holds_nothing_out_suggests_no_evaluation(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "rows.csv", np.random.default_rng(0).normal(size=(40, 2)), delimiter=",")
+    words = ("model=gmm", "dataset=vector_file", "dataset.path=rows.csv", "model.num_components=2")
+    words = (*words, "dataset.batch_size=10", "callbacks=none", "threads=1")
+    code, output = genlab("train", *words, "run_dir=all", folder=tmp_path)
+    assert code == 0, output
+    assert "evaluate     needs items that were not trained on: dataset.num_validation=N of a new run" in output
+    assert genlab("evaluate", "all", folder=tmp_path)[0] == 2
+    for split in ("num_validation", "num_test"):
+        code, output = genlab("train", *words, f"dataset.{split}=10", f"run_dir={split}", folder=tmp_path)
+        assert f"evaluate     genlab evaluate {split}" in output
+
+
 @pytest.mark.parametrize(
     ("schedule", "key"), [("cosine", "T_max"), ("linear", "total_iters"), ("constant_then_linear", "total_epochs")]
 )
@@ -179,6 +193,19 @@ def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> No
         assert "to go on, give more: trainer.max_time=…, which is 00:00:00:01 in all" in output
     assert genlab(*hint, folder=tmp_path)[0] == 0
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] > before
+
+
+def test_a_run_given_more_time_and_killed_at_once_still_has_that_time(tmp_path: Path) -> None:
+    words = ["trainer.max_epochs=100000", "trainer.max_time=00:00:00:01", "run_dir=run"]
+    assert genlab(*TRAIN, *words, folder=tmp_path)[0] == 0
+    run = Run(tmp_path / "run")
+    before = load(run.checkpoints / "last.ckpt")["genlab"]["step"]
+    # What a resumption has written before its first checkpoint, and what its other processes then find.
+    settings = run.folder / "config.yaml"
+    settings.write_text(settings.read_text().replace("00:00:00:01", "00:00:00:02"))
+    run.write_status(state="running")
+    assert genlab("resume", "run", folder=tmp_path)[0] == 0
+    assert load(run.checkpoints / "last.ckpt")["genlab"]["step"] > before
 
 
 def test_a_run_that_ends_within_its_first_epoch_has_a_best_checkpoint(tmp_path: Path) -> None:

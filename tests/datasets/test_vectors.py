@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import composed
 
-from genlab.datasets.tables import read_rows
+from genlab.datasets.tables import columns_of, read_rows
 from genlab.datasets.vectors import VectorFile
 from genlab.errors import DataError, UsageError
 
@@ -249,6 +250,26 @@ def test_another_number_of_columns_says_what_to_set(tmp_path: Path) -> None:
         UsageError, match=re.escape("has 3 columns, dataset.data_shape says 2\nset dataset.data_shape=[3]")
     ):
         ready(saved(tmp_path, ROWS), data_shape=(2,))
+
+
+@pytest.mark.parametrize("content", [PLAIN, "x;y;z\n1;2;3\n", '\n"a, b"\ty\tz\n', "1,2,x\n1,2\n"])
+def test_columns_are_counted_in_the_first_line(content: str, tmp_path: Path) -> None:
+    assert columns_of(str(text(tmp_path, content)), None) == [3]
+
+
+def test_columns_of_arrays_are_counted_and_of_what_is_none_there_is_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", a=ROWS, b=ROWS[:, :2])
+    assert columns_of(str(saved(tmp_path, ROWS)), None) == [3]
+    assert columns_of(str(tmp_path / "rows.npz"), "b") == [2]
+    for path, array in (("rows.npz", None), ("rows.npz", "c"), ("nothing.csv", None), ("", None)):
+        assert columns_of(str(tmp_path / path), array) == [1]
+
+
+def test_the_columns_of_a_configuration_are_those_of_its_file_until_they_are_given(tmp_path: Path) -> None:
+    words = ["model=gmm", "dataset=vector_file", f"dataset.path={text(tmp_path, PLAIN)}"]
+    assert composed(*words)["model"]["data_shape"] == [3]
+    assert composed(*words, "dataset.data_shape=[5]")["model"]["data_shape"] == [5]
+    assert composed(*words[:2])["dataset"]["data_shape"] == [1]
 
 
 def test_constant_columns_are_a_warning(tmp_path: Path) -> None:

@@ -411,10 +411,11 @@ def test_weights_of_a_start_that_are_none_are_refused(tmp_path: Path, weights: l
         read_start(tmp_path / "start.npz", Mixture(1, 3, 2, "diag", 0.0))
 
 
-def test_a_table_of_small_numbers_is_told_that_regularization_hides_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["gmm", "vi_gmm"])
+def test_a_table_of_small_numbers_is_told_that_regularization_hides_them(model: str, tmp_path: Path) -> None:
     np.save(tmp_path / "rates.npy", np.random.default_rng(0).normal(scale=0.01, size=(100, 2)))
     words = ("dataset=vector_file", f"dataset.path={tmp_path}/rates.npy", "model.num_components=2")
     with pytest.warns(
         UserWarning, match=r"a column has a variance of .*e-05, in which model.regularization=0.0013 hides"
     ):
-        trained(tmp_path / "run", short_config("gmm", *words))
+        trained(tmp_path / "run", short_config(model, *words))
