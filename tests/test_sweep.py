@@ -1,11 +1,13 @@
 """Many runs from one command line, each in a process and a run folder of its own."""
 
 import json
+import shlex
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from child import TRAIN, genlab
+from child import TRAIN, Child, genlab
 from forked import forked
 from PIL import Image
 
@@ -30,6 +32,23 @@ def test_a_failed_job_does_not_stop_the_others(tmp_path: Path) -> None:
         assert (run.folder / "console.log").is_file()
         assert json.loads((run.folder / "environment.json").read_text())["threads"] == 1
     assert "fewer than one batch of 60000" in (tmp_path / "sweep" / "1.console.log").read_text()
+
+
+def test_a_sweep_that_is_stopped_says_how_each_job_goes_on(tmp_path: Path) -> None:
+    long = [word for word in TRAIN[1:] if not word.startswith("trainer.max_epochs")]
+    words = ("-m", *long, "trainer.max_epochs=100000", "seed=1,2,3", "run_dir=a sweep")
+    child = Child("train", *words, folder=tmp_path)
+    while not list((tmp_path / "a sweep" / "0" / "checkpoints").glob("*.ckpt")) and child.process.is_alive():
+        child.process.join(0.05)
+    child.send(signal.SIGINT)
+    assert child.code() == 130
+    commands = [shlex.split(line)[3:] for line in child.output.splitlines() if line.startswith("go on")]
+    assert commands[0] == ["resume", "a sweep/0"]
+    assert [command[0] for command in commands[1:]] == ["train", "train"]
+    assert [command[-1] for command in commands[1:]] == ["run_dir=a sweep/1", "run_dir=a sweep/2"]
+    code, output = genlab(*commands[1], "trainer.max_epochs=1", folder=tmp_path)
+    assert code == 0, output
+    assert Run(tmp_path / "a sweep" / "1").config["seed"] == 2
 
 
 def test_a_wrong_job_starts_none(tmp_path: Path) -> None:

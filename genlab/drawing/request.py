@@ -1,5 +1,6 @@
 """What is wanted of a trained model by ``genlab sample``."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -156,7 +157,10 @@ def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
     """
     dataset = request.dataset
     dataset.setup()
-    source = next(dataset.sources[split] for split in ("test", "validation", "train") if split in dataset.sources)
+    split = next(split for split in ("test", "validation", "train") if split in dataset.sources)
+    if split == "train":
+        warnings.warn(f"nothing of '{dataset.name}' is held out: these are training images", stacklevel=2)
+    source = dataset.sources[split]
     count = min(POINTS, len(source)) if count is None else count
     if len(source) < count:
         raise DataError(f"'{dataset.name}' has {len(source)} such images, {count} are needed: a smaller num_samples")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+MOST_COMMANDS = 10
+"""To go on that are printed, so that they fit on one screen."""
+
+
 class Jobs:
     """The processes of one multirun.
 
@@ -166,12 +170,31 @@ def launch(config: "DictConfig", job_overrides: Sequence[Sequence[str]], first: 
     Results.codes += tuple(codes)
     Results.signal = jobs.signal
     say(f"{codes.count(0)} of {len(codes)} jobs succeeded, in {folder}")
+    stopped = {number: words for number, words, code in zip(numbers, own, codes, strict=True) if code > 128}
+    for command in commands_to_go_on(folder, stopped):
+        say(f"go on        {command}")
     if any(code == 0 for code in codes):
         compare(folder, {number: words for number, words, code in zip(numbers, own, codes, strict=True) if code == 0})
     return [
         JobReturn(overrides=words, _return_value=code, status=JobStatus.COMPLETED)
         for words, code in zip(own, codes, strict=True)
     ]
+
+
+def commands_to_go_on(folder: Path, jobs: dict[int, list[str]]) -> list[str]:
+    """For jobs that were stopped, or were not begun because of that: at most 10, then how many more there are.
+
+    Args:
+        folder: of the sweep.
+        jobs: the words of each.
+    """
+    commands = []
+    for number, words in jobs.items():
+        run = os.path.relpath(folder / str(number))
+        begun = (folder / str(number) / "config.yaml").is_file()
+        commands.append(shlex.join(["genlab", "resume", run] if begun else ["genlab", "train", *words, f"run_dir={run}"]))
+    more = len(commands) - MOST_COMMANDS
+    return [*commands[:MOST_COMMANDS], *([f"and {more} more"] if more > 0 else [])]
 
 
 def compare(folder: Path, jobs: dict[int, list[str]]) -> None:

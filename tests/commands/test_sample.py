@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from child import TRAIN, genlab
 from PIL import Image, ImageSequence
 
+from genlab import cli
 from genlab.errors import installation
 from genlab.models.vae import VAE
 
@@ -138,6 +140,22 @@ def test_reconstructions_stand_beside_their_images(folder: Path) -> None:
     again = samples(folder, "vae", "kind=reconstructions", "num_samples=6", "seed=1")
     np.testing.assert_array_equal(drawn[0::2], again[0::2])
     assert abs(drawn[1::2] - again[1::2]).max() > 0  # draws of the posterior
+
+
+def test_training_images_are_said_to_be_such_where_nothing_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for shade in range(8):
+        Image.new("L", (28, 28), 30 * shade).save(tmp_path / "pictures" / f"{shade}.png")
+    words = ("dataset=image_folder", f"dataset.path={tmp_path}/pictures", "dataset.data_shape=[1,28,28]")
+    words = (*words, "dataset.batch_size=4", "trainer.max_epochs=1", "callbacks=none", "threads=1")
+    for held_out in (0, 4):
+        run = f"{tmp_path}/keeps_{held_out}"
+        assert genlab("train", *words, f"dataset.num_test={held_out}", f"run_dir={run}", folder=tmp_path)[0] == 0
+        with warnings.catch_warnings(record=True) as noted:
+            warnings.simplefilter("always")
+            assert cli.main(["sample", run, "kind=reconstructions", "num_samples=4"]) == 0
+        said = "nothing of 'image_folder' is held out: these are training images"
+        assert [str(note.message) for note in noted] == ([said] if held_out == 0 else [])
 
 
 def test_a_walk_goes_evenly_from_one_image_to_the_next(folder: Path) -> None:
