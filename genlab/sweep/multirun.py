@@ -192,7 +192,8 @@ def commands_to_go_on(folder: Path, jobs: dict[int, list[str]]) -> list[str]:
     for number, words in jobs.items():
         run = os.path.relpath(folder / str(number))
         begun = (folder / str(number) / "config.yaml").is_file()
-        commands.append(shlex.join(["genlab", "resume", run] if begun else ["genlab", "train", *words, f"run_dir={run}"]))
+        arguments = ["resume", run] if begun else ["train", *words, f"run_dir={run}"]
+        commands.append(shlex.join(["genlab", *arguments]))
     more = len(commands) - MOST_COMMANDS
     return [*commands[:MOST_COMMANDS], *([f"and {more} more"] if more > 0 else [])]
 
