@@ -60,8 +60,7 @@ def longer(run: Run, config: dict[str, Any], folder: str, reason: str | None) ->
     if reason == CONVERGED:
         return []
     if reason == TIME_IS_OVER:
-        days, hours, minutes, seconds = map(int, trainer["max_time"].split(":"))
-        minutes, seconds = divmod(2 * (((days * 24 + hours) * 60 + minutes) * 60 + seconds), 60)
+        minutes, seconds = divmod(2 * seconds_of(trainer["max_time"]), 60)
         time = f"trainer.max_time={minutes // 1440:02}:{minutes // 60 % 24:02}:{minutes % 60:02}:{seconds:02}"
         return [("go on", f"genlab resume {folder} {time}")]
     if 0 <= trainer["max_steps"] <= status.get("step", 0):
@@ -72,6 +71,12 @@ def longer(run: Run, config: dict[str, Any], folder: str, reason: str | None) ->
         words = f"{epochs} schedule.{key}={2 * trainer['max_epochs']}"
         return [("longer", f"genlab train config={folder}/config.yaml {words}")]
     return [("go on", f"genlab resume {folder} {epochs}")]
+
+
+def seconds_of(max_time: str) -> int:
+    """Of ``days:hours:minutes:seconds``."""
+    days, hours, minutes, seconds = map(int, max_time.split(":"))
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def last_epoch_of_schedule(config: dict[str, Any]) -> str | None:

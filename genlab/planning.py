@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from genlab.ending import seconds_of
 from genlab.errors import GenlabError, ResourceError
 from genlab.processes import fresh_processes
 from genlab.run import Run
@@ -109,7 +110,6 @@ def plan(config: dict[str, Any], available: int, bandwidth: float, where: Path) 
     steps, items = steps_per_epoch(config)
     exchange = 2 * (processes - 1) / processes * 4 * measured["parameters"] / bandwidth
     step = measured["seconds_per_step"] * crowding(config) + exchange
-    epochs = config["trainer"]["max_epochs"]
     return {
         "parameters": measured["parameters"],
         "flops_per_step": measured["flops_per_step"],
@@ -118,7 +118,7 @@ def plan(config: dict[str, Any], available: int, bandwidth: float, where: Path) 
         "items_per_second": min(batch_size, items) / step,
         "steps_per_epoch": steps,
         "seconds_after_epoch": measured["seconds_after_epoch"],
-        "total_seconds": epochs * (steps * step + measured["seconds_after_epoch"]),
+        "total_seconds": total_seconds(config["trainer"], steps, step, measured["seconds_after_epoch"]),
         "peak_memory_bytes": max(measured["peak"], *peaks),
         "available_memory_bytes": available,
         "batch_size": batch_size,
@@ -127,6 +127,20 @@ def plan(config: dict[str, Any], available: int, bandwidth: float, where: Path) 
         "free_disk_bytes": shutil.disk_usage(where).free,
         "processes": processes,
     }
+
+
+def total_seconds(trainer: dict[str, Any], steps_per_epoch: int, step: float, after_epoch: float) -> float | None:
+    """Until the first of ``max_epochs``, ``max_steps`` and ``max_time`` is used up; None if there is none of them.
+
+    Args:
+        step: seconds of one.
+        after_epoch: seconds between two epochs.
+    """
+    steps = [trainer["max_epochs"] * steps_per_epoch] if trainer["max_epochs"] != -1 else []
+    steps += [trainer["max_steps"]] if trainer["max_steps"] != -1 else []
+    limits = [min(steps) * step + min(steps) // max(1, steps_per_epoch) * after_epoch] if steps else []
+    limits += [seconds_of(trainer["max_time"])] if trainer["max_time"] else []
+    return min(limits, default=None)
 
 
 def number_of_processes(config: dict[str, Any]) -> int:

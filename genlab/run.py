@@ -31,6 +31,9 @@ from genlab.errors import ResourceError, RunError
 OUTPUTS = Path("outputs")
 
 TIME_IS_OVER = "trainer.max_time is over"
+BUDGET = ("max_epochs", "max_steps", "max_time")
+"""Of a trainer: the first to be used up ends a run."""
+
 CONVERGED = "converged"
 """Why a run ended, in its status, if not by its epochs or steps."""
 

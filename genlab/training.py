@@ -223,11 +223,12 @@ def fit(
         # Lightning counts an epoch that was broken off, too.
         done, epochs = trainer.global_step // int(trainer.num_training_batches), trainer.max_epochs
         reason = None
-        if timer is not None and (timer.time_remaining() or 0) <= 0 and done != epochs:
+        is_late = timer is not None and (timer.time_remaining() or 0) <= 0
+        if is_late and done != epochs:
             reason = TIME_IS_OVER
             of = f"{done} of {epochs}" if epochs != -1 else f"{done}"
             console.print(f"{TIME_IS_OVER}, with {of} epochs done", highlight=False)
-        elif trainer.should_stop and timer is None and "pruned" not in run.status:
+        elif trainer.should_stop and not is_late and "pruned" not in run.status:
             reason = CONVERGED
             console.print(f"converged after epoch {done}", highlight=False)
         picture = grids[0].last_picture if grids else None

@@ -32,7 +32,7 @@ class PlaneMovie(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        is_last = epoch == trainer.max_epochs or trainer.should_stop
+        is_last = trainer.fit_loop.done
         if not trainer.is_global_zero or not self.is_possible or (epoch > self.max_frames and not is_last):
             return
         dataset = dataset_of(trainer)

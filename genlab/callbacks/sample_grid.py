@@ -111,7 +111,7 @@ class SampleGrid(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        is_last = epoch == trainer.max_epochs or trainer.should_stop
+        is_last = trainer.fit_loop.done
         if trainer.is_global_zero and (epoch % self.every_n_epochs == 0 or is_last):
             self.draw(trainer, pl_module, f"epoch-{epoch:04d}")
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from genlab.config import Composed
 from genlab.errors import ResourceError
+from genlab.run import BUDGET
 
 Amount = Annotated[float, Field(gt=0)]
 
@@ -47,14 +48,15 @@ def show(planned: dict[str, Any], config: dict[str, Any]) -> None:
     from rich.table import Table
 
     processes = planned["processes"]
-    steps, epochs = planned["steps_per_epoch"], config["trainer"]["max_epochs"]
+    trainer, total = config["trainer"], planned["total_seconds"]
+    budget = ", ".join(f"{key}={trainer[key]}" for key in BUDGET if trainer[key] not in (-1, None))
     table = Table("", "", "", box=None, show_header=False)
-    total = f"{epochs} epochs of {steps:,} steps, {planned['seconds_after_epoch']:.3g} s after each"
     for name, value, note in (
         ("parameters", f"{planned['parameters']:,}", ""),
         ("FLOPs a step", f"{planned['flops_per_step']:.3g}", "of each process" if processes > 1 else ""),
         ("seconds a step", f"{planned['seconds_per_step']:.3g}", f"{planned['items_per_second']:,.0f} items/s"),
-        ("total time", duration(planned["total_seconds"]), total),
+        ("an epoch", f"{planned['steps_per_epoch']:,} steps", f"and {planned['seconds_after_epoch']:.3g} s after them"),
+        ("total time", "no end" if total is None else duration(total), budget),
         ("peak memory", decimal(planned["peak_memory_bytes"]), f"of {decimal(planned['available_memory_bytes'])}"),
         (
             "largest batch",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genlab.config import Composed, check, difference, load, save
 from genlab.errors import RunError
-from genlab.run import TIME_IS_OVER, Run, write_json
+from genlab.run import BUDGET, TIME_IS_OVER, Run, write_json
 
 if TYPE_CHECKING:
     from genlab.datasets.base import Dataset
@@ -22,8 +22,6 @@ FREE = (
 
 FREE_AT_A_COST = ("threads",)
 """Settings that may change too, but the weights then differ in their last bits from an uninterrupted run's."""
-
-BUDGET = ("max_epochs", "max_steps", "max_time")
 
 
 def main(run: str | None, allow_data_change: bool, overrides: list[str]) -> None:
@@ -63,7 +61,7 @@ def refuse_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
         raise RunError(
             "a run goes on with the settings it began with; these differ:\n"
             + "\n".join(rows)
-            + f"\nleave them out, or train anew with them. Free to change: {', '.join((*FREE[:-1], *FREE_AT_A_COST))}"
+            + f"\nleave them out, or train anew with them. Free to change: {', '.join((*FREE, *FREE_AT_A_COST))}"
         )
 
 

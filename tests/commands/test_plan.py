@@ -7,7 +7,8 @@ import pytest
 from child import genlab
 
 from genlab.commands.plan import duration
-from genlab.planning import crowding
+from genlab.planning import crowding, total_seconds
+from genlab.run import BUDGET
 
 WORDS = ("model=vae", "dataset=optdigits", "accelerator=cpu", "threads=1")
 
@@ -57,6 +58,22 @@ def test_what_could_not_start_is_refused_with_its_own_words(folder: Path) -> Non
     code, output = genlab("plan", "model=pixel_cnn", "model.num_levels=17", "threads=1", folder=folder)
     assert code == 2, output
     assert "model.binarization=threshold makes 2 levels, not model.num_levels=17" in output
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds"),
+    [
+        ((3, -1, None), 3 * 10 * 2 + 3 * 5),
+        ((3, 25, None), 25 * 2 + 2 * 5),
+        ((3, 25, "00:00:00:59"), 59),
+        ((3, 99, "00:01:00:00"), 3 * 10 * 2 + 3 * 5),
+        ((-1, -1, "01:01:01:01"), 90061),
+        ((-1, -1, None), None),
+        ((0, -1, None), 0),
+    ],
+)
+def test_a_training_ends_with_the_first_of_its_budgets(budget: tuple[int, int, str], seconds: float | None) -> None:
+    assert total_seconds(dict(zip(BUDGET, budget, strict=True)), 10, 2.0, 5.0) == seconds
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(12, "12 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])

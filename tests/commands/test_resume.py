@@ -172,8 +172,10 @@ def test_a_run_whose_rate_is_at_its_end_is_trained_anew_for_longer(tmp_path: Pat
     assert f"after schedule.{key}=2 epochs the learning rate is at its end and stays there" in output
 
 
-def test_a_run_that_has_converged_is_given_no_more(tmp_path: Path) -> None:
-    _, output = genlab("train", "model=gmm", "model.tol=10", "run_dir=run", folder=tmp_path)
+@pytest.mark.parametrize("time", [[], ["trainer.max_time=00:01:00:00"]])
+def test_a_run_that_has_converged_is_given_no_more(time: list[str], tmp_path: Path) -> None:
+    _, output = genlab("train", "model=gmm", "model.tol=10", *time, "run_dir=run", folder=tmp_path)
+    assert Run(tmp_path / "run").status["reason"] == "converged"
     assert "converged after epoch" in output
     assert "genlab resume" not in output
 
@@ -208,9 +210,11 @@ def test_a_run_given_more_time_and_killed_at_once_still_has_that_time(tmp_path: 
     assert load(run.checkpoints / "last.ckpt")["genlab"]["step"] > before
 
 
-def test_a_run_that_ends_within_its_first_epoch_has_a_best_checkpoint(tmp_path: Path) -> None:
-    assert genlab(*TRAIN, "trainer.max_steps=2", "run_dir=run", folder=tmp_path)[0] == 0
+def test_a_run_that_ends_within_its_first_epoch_has_a_best_checkpoint_and_a_picture(tmp_path: Path) -> None:
+    words = ("trainer.max_steps=2", "callbacks.sample_grid.every_n_epochs=5", "run_dir=run")
+    assert genlab(*TRAIN, *words, folder=tmp_path)[0] == 0
     assert load(tmp_path / "run" / "checkpoints" / "best.ckpt")["genlab"]["step"] == 2
+    assert (tmp_path / "run" / "samples" / "epoch-0001.png").is_file()
 
 
 def test_a_run_killed_between_its_convergence_and_its_report_gets_its_report_alone(tmp_path: Path) -> None:
