@@ -1,11 +1,14 @@
-"""``genlab plan``: what it foretells, and what it refuses."""
+"""``genlab plan``: what it foretells, and what it refuses.
+
+In the tests' own process, whose server of fresh processes imports once for all tests.
+"""
 
 import json
 from pathlib import Path
 
 import pytest
-from child import genlab
 
+from genlab import cli
 from genlab.commands.plan import duration
 from genlab.planning import crowding, total_seconds
 from genlab.run import BUDGET
@@ -13,16 +16,13 @@ from genlab.run import BUDGET
 WORDS = ("model=vae", "dataset=optdigits", "accelerator=cpu", "threads=1")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("plans")
-
-
-def test_a_plan_of_two_processes(folder: Path) -> None:
+def test_a_plan_of_two_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = ("accelerator=ddp_cpu", "trainer.max_epochs=3", "bandwidth_gb=0.001", "json=true")
-    code, output = genlab("plan", *WORDS, *words, folder=folder)
-    assert code == 0, output
-    planned = json.loads(output[output.index("{") :])  # what it does is said before
+    assert cli.main(["plan", *WORDS, *words]) == 0
+    planned = json.loads(capsys.readouterr().out)
     assert planned["parameters"] == 95_104
     # Forward, and backward for weights and for all but the first input: 2 operations for each weight and image.
     assert planned["flops_per_step"] == pytest.approx(2 * 3 * 95_104 * 64, rel=0.15)
@@ -34,7 +34,7 @@ def test_a_plan_of_two_processes(folder: Path) -> None:
     assert planned["total_seconds"] == pytest.approx(seconds)
     assert 2e8 < planned["peak_memory_bytes"] < 4e9
     assert 1 <= planned["largest_batch_size"] <= 1_237
-    assert list(folder.iterdir()) == [folder / "child.log"]  # nothing is kept
+    assert not list(tmp_path.iterdir())  # nothing is kept
 
 
 @pytest.mark.parametrize(("devices", "threads", "share"), [(1, 4, 1), (2, 2, 1), (4, 2, 2), (8, 4, 8)])
@@ -47,17 +47,16 @@ def test_processes_that_share_cores_take_longer(
     assert crowding({"accelerator": accelerator | {"accelerator": "gpu"}, "threads": threads}) == 1
 
 
-def test_what_cannot_fit_is_refused(folder: Path) -> None:
-    code, output = genlab("plan", *WORDS, "memory_gb=0.01", folder=folder)
-    assert code == 6, output
+def test_what_cannot_fit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", *WORDS, "memory_gb=0.01"]) == 6
+    output = capsys.readouterr().err
     assert "dataset.batch_size=128 needs about " in output
     assert "of memory a process, and 90% of 0.01 GB may be used\nof the batch sizes, none would fit" in output
 
 
-def test_what_could_not_start_is_refused_with_its_own_words(folder: Path) -> None:
-    code, output = genlab("plan", "model=pixel_cnn", "model.num_levels=17", "threads=1", folder=folder)
-    assert code == 2, output
-    assert "model.binarization=threshold makes 2 levels, not model.num_levels=17" in output
+def test_what_could_not_start_is_refused_with_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "model=pixel_cnn", "model.num_levels=17", "threads=1"]) == 2
+    assert "model.binarization=threshold makes 2 levels, not model.num_levels=17" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,12 @@ def test_a_seed_gives_the_same_images_whatever_the_batch(folder: Path) -> None:
     ],
 )
 def test_several_processes_draw_what_one_does(folder: Path, words: list[str]) -> None:
-    found = samples(folder, *words, "processes=2", "batch_size=2")
+    # In the tests' own process, whose server of fresh processes imports once for all tests.
+    by_two = folder / "drawn_by_two"
+    given = (*words[1:], "processes=2", "batch_size=2", f"output={by_two}")
+    assert cli.main(["sample", str(folder / words[0]), *given]) == 0
+    with np.load(by_two / "samples.npz") as drawn:
+        found = drawn["samples"]
     np.testing.assert_allclose(found, samples(folder, *words), atol=1e-5)
 
 
