@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from child import TRAIN, Child, genlab
-from conftest import differences, small
+from conftest import composed, differences, small
 
 from genlab.checkpoint import load, verify
-from genlab.config import options
+from genlab.config import build, options
 from genlab.run import Run
 
 KILLS = int(os.environ.get("GENLAB_TEST_KILLS", "0"))
@@ -42,6 +42,7 @@ def test_killed_at_random_moments_and_resumed_equals_never_stopped(model: str, t
     words = ["train", f"model={model}", "accelerator=cpu", "threads=1", "trainer.max_epochs=2", "callbacks=none"]
     words += ["trainer.limit_train_batches=4", "trainer.limit_val_batches=1", "trainer.log_every_n_steps=1"]
     words += ["checkpoint.every_n_minutes=0.001", "dataset.batch_size=16", *small(f"model={model}")]
+    build(composed(*words[1:])["dataset"], "dataset").load_once()  # here, so that no child has to
     (tmp_path / "whole").mkdir()
     started = time.monotonic()
     whole = Child(*words, "run_dir=run", folder=tmp_path / "whole")
