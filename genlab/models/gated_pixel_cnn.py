@@ -116,7 +116,7 @@ class CachedLayer:
 class GatedPixelCNN(FromLevels, GenerativeModel):
     """Two stacks of gated convolutions predict each pixel, and in it each colour, from all those before it.
 
-    Likelihoods are in nats an image; the README says of which images for each ``binarization``.
+    Likelihoods are in nats an image; docs/results.md says of which for each ``binarization``.
 
     Args:
         image_shape: ``(C, H, W)``.

@@ -40,7 +40,7 @@ class ResidualBlock(nn.Module):
 class PixelCNN(FromLevels, GenerativeModel):
     """Masked convolutions predict each pixel, and in it each colour, from those before it.
 
-    Likelihoods are in nats an image; the README says of which images for each ``binarization``.
+    Likelihoods are in nats an image; docs/results.md says of which for each ``binarization``.
 
     Args:
         image_shape: ``(C, H, W)``.

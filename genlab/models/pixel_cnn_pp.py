@@ -28,7 +28,7 @@ NUM_FIRST = 16
 class PixelCNNPP(FromPixels, GenerativeModel):
     """Two streams, of the rows above and of all that is before, predict all colours of a pixel as a mixture.
 
-    Likelihoods are in nats an image; the README says of which images for each ``binarization``.
+    Likelihoods are in nats an image; docs/results.md says of which for each ``binarization``.
 
     Args:
         image_shape: ``(C, H, W)``; one colour or three, any height and width.

@@ -25,7 +25,7 @@ class PixelRNN(FromLevels, GenerativeModel):
     A Row LSTM sees a triangle above the pixel. A Diagonal BiLSTM sees all pixels before it but, where the first
     convolution does not reach it, the last one of the row above.
 
-    Likelihoods are in nats an image; the README says of which images for each ``binarization``.
+    Likelihoods are in nats an image; docs/results.md says of which for each ``binarization``.
 
     Args:
         image_shape: ``(C, H, W)``.
