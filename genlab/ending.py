@@ -90,8 +90,8 @@ def report(
     config: dict[str, Any],
     metrics: dict[str, float],
     picture: Path | None,
-    reason: str | None,
-    has_held_out: bool,
+    reason: str | None = None,
+    has_held_out: bool = True,
 ) -> None:
     """Writes the final values and prints them, the picture of samples and the commands to type next."""
     write_json(run.folder / "metrics.json", metrics)
@@ -104,7 +104,7 @@ def report(
         console.print(table)
     folder = shlex.quote(os.path.relpath(run.folder))
     if picture is not None:
-        console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False)
+        console.print(f"samples      {os.path.relpath(picture)}", soft_wrap=True, highlight=False, markup=False)
     can_hold_out = not has_held_out and "num_validation" in config["dataset"]
     for what, command in (
         *longer(run, config, folder, reason),

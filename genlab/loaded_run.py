@@ -16,15 +16,35 @@ WeightsChoice = Literal["averaged", "last"]
 
 @dataclass
 class LoadedRun:
-    """A model as it was at a checkpoint of its run, in evaluation mode on the CPU."""
+    """A model as it was at a checkpoint of its run, in evaluation mode on the CPU.
+
+    Args:
+        path: of the checkpoint; None is the untrained model.
+    """
 
     model: "GenerativeModel"
     dataset: "Dataset"
     config: dict[str, Any]
     folder: Path
+    path: Path | None
     checkpoint: str
     step: int
     weights: WeightsChoice
+
+    @property
+    def is_in_its_run(self) -> bool:
+        """Not of a checkpoint file that was copied elsewhere."""
+        return (self.folder / "config.yaml").is_file()
+
+    def folder_for(self, results: str) -> Path:
+        """Where ``results`` go, if nobody says where.
+
+        Raises:
+            UsageError: the checkpoint lies in no run folder.
+        """
+        if not self.is_in_its_run:
+            raise UsageError(f"{self.path} lies in no run folder: say where the results go, output=FOLDER")
+        return self.folder / results
 
 
 def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoice | None = None) -> LoadedRun:
@@ -38,16 +58,21 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
 
     Raises:
         RunError: there is no such run or checkpoint, it is damaged, or its model has changed since.
-        UsageError: averaged weights are wanted of a checkpoint that has none.
+        UsageError: averaged weights are wanted of a checkpoint that has none, or another checkpoint than the one named.
     """
     from genlab.callbacks.averaged_weights import exchange, saved_in
     from genlab.checkpoint import load
     from genlab.config import build
     from genlab.training import build_model
 
-    if name is not None and Path(name).is_file():
-        path: Path | None = Path(name).absolute()
-        folder = Path(name).absolute().parent.parent
+    named = None if name is None else Path(name).expanduser()
+    if named is not None and named.is_file():
+        if checkpoint not in ("last", named.stem, named.name):
+            raise UsageError(
+                f"checkpoint={checkpoint}: {name} is a checkpoint itself; leave the word out, or name the run"
+            )
+        path: Path | None = named.absolute()
+        folder = named.absolute().parent.parent
     else:
         run = Run.open(name)
         folder = run.folder
@@ -80,7 +105,8 @@ def load_model(name: str | None, checkpoint: str = "last", weights: WeightsChoic
     weights = weights or ("averaged" if averages else "last")
     if weights == "averaged":
         exchange(model, averages)
-    return LoadedRun(model.eval(), build(config["dataset"], "dataset"), config, folder, checkpoint, step, weights)
+    dataset = build(config["dataset"], "dataset")
+    return LoadedRun(model.eval(), dataset, config, folder, path, checkpoint, step, weights)
 
 
 def changed(folder: Path, error: Exception) -> RunError:

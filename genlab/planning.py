@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genlab.ending import seconds_of
 from genlab.errors import GenlabError, ResourceError
-from genlab.processes import fresh_processes
+from genlab.processes import fresh_processes, processes_here
 from genlab.run import Run
 
 UNTIMED = 2
@@ -145,17 +145,14 @@ def total_seconds(trainer: dict[str, Any], steps_per_epoch: int, step: float, af
 
 def number_of_processes(config: dict[str, Any]) -> int:
     """Of the whole training, on all computers."""
-    devices = config["accelerator"]["devices"]
-    devices = max(1, torch.cuda.device_count()) if devices == "auto" else devices
-    return (len(devices) if isinstance(devices, list) else devices) * config["accelerator"]["num_nodes"]
+    return processes_here(config["accelerator"]) * config["accelerator"]["num_nodes"]
 
 
 def crowding(config: dict[str, Any]) -> float:
     """How many threads of the processes on this computer share a core; 1 where there are enough, and of GPUs."""
     if config["accelerator"]["accelerator"] != "cpu":
         return 1.0
-    here = number_of_processes(config) / config["accelerator"]["num_nodes"]
-    return max(1.0, here * config["threads"] / (os.cpu_count() or 1))
+    return max(1.0, processes_here(config["accelerator"]) * config["threads"] / (os.cpu_count() or 1))
 
 
 def steps_per_epoch(config: dict[str, Any]) -> tuple[int, int]:
@@ -226,11 +223,8 @@ def free_memory(config: dict[str, Any]) -> int:
     lines = Path("/proc/meminfo")
     if not lines.is_file():
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = {name: int(value.split()[0]) * 1024 for name, _, value in map(partition, lines.read_text().splitlines())}
+    parts = (line.partition(":") for line in lines.read_text().splitlines())
+    free = {name: int(value.split()[0]) * 1024 for name, _, value in parts}
     limit = Path("/sys/fs/cgroup/memory.max")
     of_container = limit.read_text().strip() if limit.is_file() else "max"
     return min(free["MemAvailable"], int(of_container) if of_container.isdigit() else sys.maxsize)
-
-
-def partition(line: str) -> tuple[str, str, str]:
-    return line.partition(":")

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext
 from typing import Any
 
@@ -22,6 +23,18 @@ def is_main_process() -> bool:
 def launched_from_outside() -> bool:
     """Whether torchrun or SLURM started this process together with others of the same run."""
     return any(int(os.environ.get(name, "1")) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS"))
+
+
+def processes_here(accelerator: Mapping[str, Any]) -> int:
+    """How many train one model on this computer.
+
+    Args:
+        accelerator: the node of that name of a configuration.
+    """
+    devices = accelerator["devices"]
+    if devices == "auto":
+        return max(1, torch.cuda.device_count()) if accelerator["accelerator"] in ("auto", "gpu", "cuda") else 1
+    return len(devices) if isinstance(devices, list) else devices
 
 
 def fresh_processes() -> ForkServerContext:

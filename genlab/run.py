@@ -114,7 +114,7 @@ class Run:
                     "a run elsewhere is named by its folder"
                 )
             return max(runs, key=lambda run: (run.folder / "config.yaml").stat().st_mtime)
-        path = Path(name)
+        path = Path(name).expanduser()
         if path.is_file():
             path = path.absolute().parent.parent
         if not (path / "config.yaml").is_file():
@@ -150,7 +150,7 @@ class Run:
         Raises:
             RunError: another process trains in it; names the process and its host.
         """
-        lock = filelock.FileLock(self.folder / ".lock", timeout=0)
+        lock = filelock.FileLock(self.folder / ".lock", timeout=1)  # `is_locked` holds it for a moment
         owner = self.folder / ".owner"
         try:
             lock.acquire()

@@ -19,7 +19,7 @@ from genlab.callbacks.board import Board
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.csv_log import CSVLog
 from genlab.callbacks.exact_state import ExactState
-from genlab.callbacks.progress import TrainingProgress, reported, validated
+from genlab.callbacks.progress import TrainingProgress, finite, reported, validated
 from genlab.callbacks.sample_grid import SampleGrid
 from genlab.callbacks.schedule import Schedule
 from genlab.callbacks.watchdog import Watchdog
@@ -30,7 +30,7 @@ from genlab.datasets.base import Dataset
 from genlab.ending import conclude
 from genlab.errors import GenlabError, ResourceError, UsageError
 from genlab.models.base import GenerativeModel
-from genlab.processes import lost_process
+from genlab.processes import lost_process, processes_here
 from genlab.run import CONVERGED, TIME_IS_OVER, Run
 
 
@@ -45,11 +45,14 @@ def build_model(config: dict[str, Any]) -> GenerativeModel:
     return model.double() if config["precision"] == "64-true" else model
 
 
-def resolve_threads(threads: int | str) -> int:
+def resolve_threads(threads: int | str, processes: int = 1) -> int:
     """How many threads torch computes with.
 
-    ``auto`` is what OMP_NUM_THREADS says; else all cores on an idle machine and one beside other work, because threads
-    that spin at barriers make a shared machine 10 to 20 times slower.
+    ``auto`` is what OMP_NUM_THREADS says; else this process's share of all cores on an idle machine and one beside
+    other work, because threads that spin at barriers make a shared machine 10 to 20 times slower.
+
+    Args:
+        processes: that train one model on this computer.
     """
     if isinstance(threads, int):
         return threads
@@ -57,7 +60,7 @@ def resolve_threads(threads: int | str) -> int:
         return torch.get_num_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return cores if busy < cores / 2 else 1
+    return max(1, cores // processes) if busy < cores / 2 else 1
 
 
 def choose_device(name: str) -> torch.device:
@@ -130,6 +133,9 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
         UsageError: model and data do not go together.
     """
     torch.set_num_threads(config["threads"])
+    processes = processes_here(config["accelerator"])
+    if processes > 1:  # else Lightning says how many
+        os.environ.setdefault("OMP_NUM_THREADS", str(config["threads"]))
     dataset = build(config["dataset"], "dataset")
     assert isinstance(dataset, Dataset)
     dataset.setup()
@@ -138,8 +144,7 @@ def prepare(config: dict[str, Any]) -> tuple[GenerativeModel, Dataset]:
     for name, node in (config["callbacks"] or {}).items():
         if isinstance(callback := build(node, f"callbacks.{name}"), AveragedWeights):
             callback.check_model(model)
-    devices = config["accelerator"]["devices"]
-    processes = devices * config["accelerator"]["num_nodes"] if isinstance(devices, int) else 1
+    processes *= config["accelerator"]["num_nodes"]
     has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
     if has_batch_norm and 0 < dataset.smallest_batch(processes) < model.least_batch:
         raise UsageError(
@@ -194,7 +199,8 @@ def fit(
         enable_progress_bar=False,  # Lightning's own: ours is among the callbacks
     )
     if trainer.is_global_zero:
-        console.print(f"{type(model).__name__} on {config['dataset']['name']} in {run.folder}", highlight=False)
+        about = f"{type(model).__name__} on {config['dataset']['name']} in {run.folder}"
+        console.print(about, highlight=False, markup=False)
         has_convolutions = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
         if has_convolutions and config["precision"] == "32-true" and (unit := native_bf16(trainer.accelerator)):
             console.print(
@@ -202,7 +208,7 @@ def fit(
             )
         if checkpoint is None:
             board.write_config(config)
-        run.write_status(state="running")
+        run.write_status(state="running", reason=None, pruned=None)  # of an earlier end
     try:
         trainer.fit(model, datamodule=dataset, ckpt_path=checkpoint, weights_only=True)
         if trainer.global_step == 0:
@@ -218,7 +224,7 @@ def fit(
         raise found from error
     if trainer.is_global_zero:
         grids = [callback for callback in pictures.values() if isinstance(callback, SampleGrid)]
-        metrics = reported(model) | validated(trainer)
+        metrics = finite(reported(model) | validated(trainer))
         timer = next((callback for callback in trainer.callbacks if isinstance(callback, Timer)), None)
         # Lightning counts an epoch that was broken off, too.
         done, epochs = trainer.global_step // int(trainer.num_training_batches), trainer.max_epochs
@@ -228,7 +234,7 @@ def fit(
             reason = TIME_IS_OVER
             of = f"{done} of {epochs}" if epochs != -1 else f"{done}"
             console.print(f"{TIME_IS_OVER}, with {of} epochs done", highlight=False)
-        elif trainer.should_stop and not is_late and "pruned" not in run.status:
+        elif trainer.should_stop and not is_late and run.status.get("pruned") is None:
             reason = CONVERGED
             console.print(f"converged after epoch {done}", highlight=False)
         picture = grids[0].last_picture if grids else None

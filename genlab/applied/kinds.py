@@ -14,17 +14,12 @@ from torchvision.utils import save_image
 
 from genlab.applied.inputs import Inputs, missing_at, read
 from genlab.applied.memberships import of_classes, of_components, rows_of
-from genlab.applied.results import Applied, folder_for, make
+from genlab.applied.results import WRITTEN, Applied, folder_for, make
 from genlab.callbacks.sample_grid import image_grid
 from genlab.datasets.base import Dataset
 from genlab.errors import DataError, UsageError
 from genlab.metrics.evaluation import progress
 from genlab.projection import project
-
-WRITTEN = (
-    *("scores.csv", "edits.csv", "classes.csv", "components.csv", "completions.npz", "latents.npz"),
-    *("*-map.png", "*-overlay.png", "*-edited.png", "*-completed.png", "*-completions.png", "*-projection.png"),
-)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import csv
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,11 +13,14 @@ from genlab.applied.sheets import Sheet
 from genlab.datasets.layout import image_suffixes
 from genlab.errors import ResourceError, RunError, UsageError
 
-KNOWN_BY = (
-    *("scores.csv", "edits.csv", "classes.csv", "components.csv", "translations.csv", "blends.csv"),
-    *("completions.npz", "latents.npz"),
+WRITTEN = (
+    *("scores.csv", "edits.csv", "classes.csv", "components.csv", "completions.npz", "latents.npz"),
+    *("*-map.png", "*-overlay.png", "*-edited.png", "*-completed.png", "*-completions.png", "*-projection.png"),
 )
-"""By one of these an earlier output is known, which is replaced in the run folder."""
+"""What is written of images that are brought to one shape."""
+
+LISTINGS = ("translations.csv", "blends.csv")
+"""Of what else an earlier output consists."""
 
 BESIDE = "beside"
 
@@ -136,8 +141,10 @@ def folder_for(output: str | None, usual: Path) -> Path:
         raise UsageError(f"output={output}: several files are written; name a folder")
     if folder.is_file():
         raise RunError(f"output={folder} is a file: name a folder")
-    is_ours = output is None and any((folder / name).is_file() for name in KNOWN_BY)
-    if folder.is_dir() and any(folder.iterdir()) and not is_ours:
+    found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    written = [name for name in found if any(map(partial(fnmatch, name), WRITTEN))]
+    is_ours = output is None and (written or any(name in LISTINGS for name in found))
+    if found and not is_ours:
         raise RunError(f"output={folder} is not empty, and nothing of yours is overwritten: name a new folder")
     return folder
 

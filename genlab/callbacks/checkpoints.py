@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
+from genlab.callbacks.progress import finite, validated
 from genlab.errors import InterruptedRunError, NumericError
 from genlab.run import Run
 
@@ -119,10 +120,9 @@ class Checkpoints(Checkpoint):
         if self.monitor is None:
             return True
         name, mode = self.monitor
-        value = trainer.callback_metrics.get(name)
-        if value is None:
+        score = finite(validated(trainer)).get(name)
+        if score is None:
             return self.best is None  # never measured on this data set: the newest is the best
-        score = float(value)
         better = self.best is None or (score < self.best if mode == "min" else score > self.best)
         if better:
             self.best = score

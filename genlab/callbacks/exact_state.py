@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from genlab.callbacks.progress import reported, validated
+from genlab.callbacks.progress import finite, reported, validated
 from genlab.checkpoint import stamp
 from genlab.datasets.base import dataset_of
 from genlab.datasets.loader import mixed_seed
@@ -77,7 +77,7 @@ class ExactState(pl.Callback):
             "step": trainer.global_step,
             "batches": trainer.num_training_batches,
             "should_stop": trainer.should_stop,
-            "metrics": reported(pl_module) | validated(trainer),
+            "metrics": finite(reported(pl_module) | validated(trainer)),
         }
 
     def on_load_checkpoint(

@@ -1,5 +1,6 @@
 """What a person sees in the terminal while a model trains."""
 
+import math
 import time
 from typing import Any
 
@@ -102,6 +103,11 @@ def reported(model: pl.LightningModule) -> dict[str, float]:
 def validated(trainer: pl.Trainer) -> dict[str, float]:
     """The newest ``val/…`` values."""
     return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+
+
+def finite(values: dict[str, float]) -> dict[str, float]:
+    """Those that JSON holds: the signal-to-noise ratio of an image that is restored exactly is infinite."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _words(values: dict[str, float]) -> str:

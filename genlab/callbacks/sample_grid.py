@@ -13,6 +13,7 @@ from torchvision.utils import make_grid, save_image
 from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.datasets.base import dataset_of
 from genlab.datasets.batches import Images, LabelledUnpairedImages, PairedImages, UnpairedImages
+from genlab.datasets.loader import Chosen, mixed_items
 from genlab.models.capabilities import (
     Corrupts,
     Reconstructs,
@@ -88,6 +89,13 @@ def translations(model: Translates, batch: Any) -> list[Tensor]:
     return [batch.first, y, model.translate(y, "y_to_x"), batch.second, x, model.translate(x, "x_to_y")]
 
 
+def tiles_per_translation(model: Translates, batch_type: Any) -> int:
+    """Images that ``translations`` gives for each item of such a batch."""
+    if issubclass(batch_type, PairedImages) or (issubclass(batch_type, Images) and isinstance(model, Restores)):
+        return 3
+    return 2 if issubclass(batch_type, Images) or model.directions == ("x_to_y",) else 6
+
+
 class SampleGrid(pl.Callback):
     """Writes ``samples/epoch-*.png`` and the same picture to TensorBoard every ``every_n_epochs`` and after the last.
 
@@ -137,24 +145,27 @@ class SampleGrid(pl.Callback):
                     samples = samples[:1]
                 pictures.append(self.write(trainer, samples, "samples", name, columns=8))
         if isinstance(model, Translates):
-            batch = next(iter(dataset_of(trainer).val_dataloader()), None)
-            if batch is not None:
-                # As many items as make ``num_samples`` images; all show the same number.
-                some = type(batch)(*(part[: self.num_samples].to(model.device) for part in batch))
-                some = trainer.precision_plugin.convert_input(some)
-                parts = [part.float() for part in translations(model, some)]
-                rows = torch.stack(parts, dim=1)[: max(1, self.num_samples // len(parts))]
-                width = max(1, 8 // len(parts)) * len(parts)
-                pictures.append(self.write(trainer, rows.flatten(0, 1), "translations", name, columns=width))
+            tiles = tiles_per_translation(model, dataset_of(trainer).batch_type)
+            if (batch := self.held_out(trainer, tiles)) is not None:
+                parts = [part.float() for part in translations(model, batch)]
+                rows = torch.stack(parts, dim=1).flatten(0, 1)
+                pictures.append(self.write(trainer, rows, "translations", name, columns=max(1, 8 // tiles) * tiles))
         elif isinstance(model, Reconstructs):
-            batch = next(iter(dataset_of(trainer).val_dataloader()), None)
+            tiles = tiles_per_image(model)
+            batch = self.held_out(trainer, tiles)
             if isinstance(batch, Images):
-                tiles = tiles_per_image(model)
-                images = batch.images[: max(1, self.num_samples // tiles)].to(model.device)
-                images = trainer.precision_plugin.convert_input(images)
-                shown = reconstructions(model, images, len(images))
+                shown = reconstructions(model, batch.images, len(batch.images))
                 pictures.append(self.write(trainer, shown, "reconstructions", name, columns=8 // tiles * tiles))
         return pictures
+
+    def held_out(self, trainer: pl.Trainer, tiles: int) -> Any:
+        """As many validation items as make ``num_samples`` images of so many tiles, or None if there are none."""
+        source = dataset_of(trainer).sources.get("validation")
+        if source is None:
+            return None
+        items = mixed_items(len(source), max(1, self.num_samples // tiles))
+        batch = trainer.strategy.batch_to_device(source.__getitems__(Chosen(-1, items)))
+        return trainer.precision_plugin.convert_input(batch)
 
     def write_texts(self, trainer: pl.Trainer, texts: str, name: str) -> Path:
         folder = Path(trainer.default_root_dir) / "samples"

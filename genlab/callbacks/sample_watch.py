@@ -12,7 +12,7 @@ from genlab.callbacks.averaged_weights import exchanged, kept_by
 from genlab.callbacks.progress import reported
 from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import Images, Vectors
-from genlab.datasets.loader import Chosen
+from genlab.datasets.loader import Chosen, mixed_items
 from genlab.errors import CollapseError
 from genlab.metrics.features import FeatureNetwork, embedded
 from genlab.metrics.frechet import frechet_distance
@@ -151,9 +151,9 @@ class SampleWatch(pl.Callback):
 
 
 def items_of(dataset: Dataset, split: str, count: int) -> Tensor:
-    """The first items of a split, ``(N, ...)`` on the CPU."""
+    """At most ``count`` items of a split, ``(N, ...)`` on the CPU."""
     source = dataset.sources[split]
-    return source.__getitems__(Chosen(-1, torch.arange(min(count, len(source)))))[0]
+    return source.__getitems__(Chosen(-1, mixed_items(len(source), count)))[0]
 
 
 def spread(items: Tensor) -> float:

@@ -87,4 +87,6 @@ def first_bad(model: pl.LightningModule, batch: Any) -> str:
 
 
 def _is_bad(value: Any) -> bool:
+    if isinstance(value, tuple | list):  # of recurrent layers
+        return any(map(_is_bad, value))
     return isinstance(value, Tensor) and value.is_floating_point() and not bool(torch.isfinite(value).all())

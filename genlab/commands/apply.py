@@ -125,7 +125,7 @@ def main(
     if output == "-" and (json or kind not in ("translations", "blends")):
         raise UsageError("output=- writes one translation or blend to standard output, and nothing else")
     torch.set_num_threads(resolve_threads("auto"))
-    shape, folder = loaded.dataset.data_shape, loaded.folder / "applied"
+    shape, folder = loaded.dataset.data_shape, loaded.folder_for("applied") if output is None else loaded.folder
     with torch.no_grad():
         if kind == "blends":
             usual = folder / f"{kind}-{loaded.checkpoint}-{Path(str(destination)).stem}"
@@ -273,27 +273,31 @@ def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> Non
 def print_table(rows: list[dict[str, Any]], named: str) -> None:
     """Files and values, the highest first."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("file", named, box=None)
     for row in sorted(rows, key=lambda row: -row[named]):
-        table.add_row(row["file"], f"{row[named]:.5g}")
+        table.add_row(escape(row["file"]), f"{row[named]:.5g}")
     Console(soft_wrap=True).print(table, highlight=False)
 
 
 def print_counts(rows: list[dict[str, Any]], named: str) -> None:
     """How many items are of each class or component, and how sure that is; of few items, each."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     unit = next(iter(rows[0]))
     if len(rows) <= MOST_ROWS:
         table = Table(*rows[0], box=None)
         for row in rows:
-            table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+            table.add_row(
+                *(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row.values())
+            )
     else:
         table = Table(named, f"{unit}s", "mean probability", box=None)
         for value in sorted({row[named] for row in rows}):
             of_it = [row["probability"] for row in rows if row[named] == value]
-            table.add_row(str(value), f"{len(of_it):,}", f"{sum(of_it) / len(of_it):.4g}")
+            table.add_row(escape(str(value)), f"{len(of_it):,}", f"{sum(of_it) / len(of_it):.4g}")
     Console(soft_wrap=True).print(table, highlight=False)

@@ -97,8 +97,7 @@ def main(
     drawn_by = {"temperature": temperature, "guidance": guidance}
     drawn_by = {word: value for word, value in drawn_by.items() if value is not None}
     report |= drawn_by
-    # A checkpoint file that was copied elsewhere has no run folder to write to.
-    path = loaded.folder / "evaluation.json" if (loaded.folder / "config.yaml").is_file() else None
+    path = loaded.folder / "evaluation.json" if loaded.is_in_its_run else None
     if path is not None:
         write_json(path, report)
     if json:

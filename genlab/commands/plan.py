@@ -28,10 +28,11 @@ def main(composed: Composed, memory_gb: Amount | None, bandwidth_gb: Amount, jso
         GenlabError: the training could not start.
     """
     from genlab.planning import free_memory, plan
+    from genlab.processes import processes_here
     from genlab.training import resolve_threads
 
     config = {key: value for key, value in composed.config.items() if key not in ("memory_gb", "bandwidth_gb", "json")}
-    config |= {"threads": resolve_threads(config["threads"]), "run_dir": None}
+    config |= {"threads": resolve_threads(config["threads"], processes_here(config["accelerator"])), "run_dir": None}
     available = free_memory(config) if memory_gb is None else int(memory_gb * 1e9)
     planned = plan(config, available, bandwidth_gb * 1e9, Path.cwd())
     if json:

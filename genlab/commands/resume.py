@@ -58,10 +58,11 @@ def refuse_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
     ]
     if changed:
         rows = [f"  {key}: {before} in the run, {after} now" for key, before, after in changed]
+        free = [key for key in (*FREE, *FREE_AT_A_COST) if key not in ("jobs", "run_dir")]  # nothing to this command
         raise RunError(
             "a run goes on with the settings it began with; these differ:\n"
             + "\n".join(rows)
-            + f"\nleave them out, or train anew with them. Free to change: {', '.join((*FREE, *FREE_AT_A_COST))}"
+            + f"\nleave them out, or train anew with them. Free to change: {', '.join(free)}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from genlab.errors import RunError, UsageError
+from genlab.errors import UsageError
 from genlab.loaded_run import WeightsChoice
 
 Kind = Literal[
@@ -23,9 +23,6 @@ Kind = Literal[
     "means",
     "neighbours",
 ]
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".npz")
-"""What nobody calls a folder."""
-
 LONGEST_NAME = 200
 """Of a folder, in letters; file systems end at 255."""
 
@@ -117,7 +114,7 @@ def main(
     """
     import torch
 
-    from genlab.drawing.drawn import write
+    from genlab.drawing.drawn import check_folder, write
     from genlab.drawing.kinds import draw, usual_kind
     from genlab.drawing.request import Request
     from genlab.drawing.seeds import label_numbers
@@ -137,7 +134,7 @@ def main(
     kind = kind or usual_kind(loaded.model)
     listed = "_".join(map(str, seeds)) if isinstance(seeds, list) else seeds
     by = f"seed-{seed}" if seeds is None else f"seeds-{listed}"
-    letters = None if text is None else re.sub(r"\W+", "_", text, flags=re.ASCII)
+    letters = None if text is None else plain(text)
     given = {
         "text": letters,
         "weights": weights,
@@ -147,8 +144,8 @@ def main(
         "interpolation": interpolation,
     }
     parts = [f"{option}-{value}" for option, value in given.items() if value is not None]
-    name = "-".join([kind, *map(str, labels or attributes or ()), loaded.checkpoint, by, *parts])
-    folder = Path(output).expanduser() if output else loaded.folder / "samples" / name[:LONGEST_NAME]
+    name = "-".join([kind, *map(plain, labels or attributes or ()), loaded.checkpoint, by, *parts])
+    folder = Path(output).expanduser() if output else loaded.folder_for("samples") / name[:LONGEST_NAME]
     check_folder(folder)
     loaded.model.to(choose_device(device))
     request = Request(
@@ -204,16 +201,6 @@ def main(
         )
 
 
-def check_folder(folder: Path) -> None:
-    """Only an earlier sampling may be replaced.
-
-    Raises:
-        RunError: something else is there.
-        UsageError: it has the name of a picture.
-    """
-    if folder.suffix.lower() in PICTURES and not folder.exists():
-        raise UsageError(f"output={folder}: several files are written; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "samples.npz").is_file():
-        raise RunError(f"output={folder} holds other files, and nothing of yours is overwritten: name a new folder")
-    if folder.is_file():
-        raise RunError(f"output={folder} is a file: name a folder")
+def plain(word: object) -> str:
+    """A part of a file's name."""
+    return re.sub(r"\W+", "_", str(word), flags=re.ASCII)

@@ -42,10 +42,10 @@ def main(
         GenlabError: the run cannot start, or was stopped.
     """
     from genlab.environment import environment
-    from genlab.processes import is_main_process, launched_from_outside
+    from genlab.processes import is_main_process, launched_from_outside, processes_here
     from genlab.training import fit, prepare, resolve_threads
 
-    config = {**composed.config, "threads": resolve_threads(threads)}
+    config = {**composed.config, "threads": resolve_threads(threads, processes_here(composed.config["accelerator"]))}
     config["run_dir"] = None  # the folder may move
     if run_dir is None and launched_from_outside() and "GENLAB_RUN_DIR" not in os.environ:
         raise UsageError(

@@ -114,6 +114,11 @@ def some_items(size: int, count: int) -> Tensor:
     return torch.tensor(sorted(random.Random(seed).sample(range(size), count)))
 
 
+def mixed_items(size: int, count: int) -> Tensor:
+    """At most ``count`` of ``range(size)``, in an order that is always the same: files often lie sorted by class."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(0))[:count]
+
+
 class Loader:
     """Batches of a source, read in this process."""
 

@@ -36,18 +36,16 @@ class VectorsInMemory:
 class VectorsOnDisk:
     """A source of rows of an ``.npy`` file that is never whole in memory.
 
-    Every ``stride``-th row, from the first on, is held out; 0: none is.
-
     Args:
-        held_out: this source has the rows that are held out, else the others.
+        num_held_out: rows that are held out, evenly spaced, from the first on.
+        held_out: this source has these rows, else the others.
     """
 
-    def __init__(self, path: Path, stride: int, held_out: bool) -> None:
+    def __init__(self, path: Path, num_held_out: int, held_out: bool) -> None:
         self.path = path
-        self.stride = stride
         self.held_out = held_out
         num_rows = len(np.load(path, mmap_mode="r"))
-        num_held_out = -(-num_rows // stride) if stride else 0
+        self.rows_held_out = torch.arange(num_held_out) * num_rows // max(1, num_held_out)
         self.size = num_held_out if held_out else num_rows - num_held_out
 
     def __len__(self) -> int:
@@ -55,9 +53,11 @@ class VectorsOnDisk:
 
     def __getitems__(self, chosen: Chosen) -> Vectors:
         if self.held_out:
-            rows = chosen.items * self.stride
+            rows = self.rows_held_out[chosen.items]
         else:
-            rows = chosen.items + (chosen.items // (self.stride - 1) + 1 if self.stride else 0)
+            # How many of the other rows come before each that is held out.
+            others_before = self.rows_held_out - torch.arange(len(self.rows_held_out))
+            rows = chosen.items + torch.searchsorted(others_before, chosen.items, right=True)
         # Mapped anew for each part: pages of a mapping, and with each touched its neighbours, count as memory in use.
         parts = [np.load(self.path, mmap_mode="r")[part.numpy()] for part in rows.split(MAPPED_ROWS)]
         return Vectors(torch.from_numpy(np.concatenate(parts).astype(np.float32)))
@@ -139,10 +139,9 @@ class VectorFile(Dataset):
             low, high = np.minimum(low, block.min(0)), np.maximum(high, block.max(0))
         warn_of_constant([name for name, a, b in zip(names, low, high, strict=True) if a == b], names, str(self.path))
         self._digest = digest.hexdigest()
-        stride = len(rows) // held if held else 0
-        sources: dict[str, Source] = {"train": VectorsOnDisk(self.path, stride, False)}
+        sources: dict[str, Source] = {"train": VectorsOnDisk(self.path, held, False)}
         if held:
-            sources["validation" if self.num_validation else "test"] = VectorsOnDisk(self.path, stride, True)
+            sources["validation" if self.num_validation else "test"] = VectorsOnDisk(self.path, held, True)
         return sources
 
     @property

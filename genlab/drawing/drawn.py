@@ -1,6 +1,7 @@
 """What was drawn of a model, and the files it becomes: an array, pictures, GIFs and videos."""
 
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,18 @@ from torchvision.utils import save_image
 
 from genlab.applied.results import make
 from genlab.callbacks.sample_grid import image_grid
-from genlab.errors import MissingExtraError
+from genlab.errors import MissingExtraError, RunError, UsageError
 from genlab.plots import latent_scatter, samples_frame
 from genlab.texts import blocks
 
 COUNT = 64
 """Images that are drawn, if nobody says how many."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".npz")
+"""What nobody calls a folder."""
+
+WRITTEN = re.compile(r"samples\.(npz|png|txt|csv)|(grid|scatter)\.png|(walk|chain|growth)\.(gif|mp4)|\d{4,}\.png")
+"""The names of all that is ever written."""
 
 COLUMNS = 8
 FRAMES_PER_SECOND = 10
@@ -54,10 +61,26 @@ class Drawn:
     given: list[str] = field(default_factory=list)
 
 
+def check_folder(folder: Path) -> None:
+    """Only an earlier sampling may be replaced, to which nothing was added since.
+
+    Raises:
+        RunError: something else is there.
+        UsageError: it has the name of a picture.
+    """
+    if folder.suffix.lower() in PICTURES and not folder.exists():
+        raise UsageError(f"output={folder}: several files are written; name a folder")
+    if folder.is_file():
+        raise RunError(f"output={folder} is a file: name a folder")
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names and not ("samples.npz" in names and all(map(WRITTEN.fullmatch, names))):
+        raise RunError(f"output={folder} holds other files, and nothing of yours is overwritten: name a new folder")
+
+
 def write(drawn: Drawn, folder: Path, video: bool) -> list[str]:
     """Writes the array and the pictures or texts; returns their names."""
     make(folder)
-    for old in (path for kind in ("png", "gif", "mp4", "txt", "csv") for path in folder.glob(f"*.{kind}")):
+    for old in (path for path in folder.iterdir() if WRITTEN.fullmatch(path.name)):
         old.unlink()
     arrays: dict[str, Any] = {name: array.cpu().numpy() for name, array in drawn.arrays.items()}
     np.savez_compressed(folder / "samples.npz", samples=drawn.samples.numpy(), **arrays)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genlab.config.values import shown
 from genlab.datasets.base import Dataset
-from genlab.datasets.loader import Chosen
+from genlab.datasets.loader import Chosen, mixed_items
 from genlab.drawing.seeds import seed_numbers
 from genlab.errors import DataError, UsageError
 from genlab.latents import latents_by, truncated
@@ -148,9 +148,10 @@ def given_seeds(request: Request) -> Sequence[int] | None:
 
 
 def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
-    """The first ``count`` images and labels of the test split, else of those held out for validation, else of training.
+    """``count`` images and labels of the test split, else of those held out for validation, else of training.
 
-    None is 2,000 of them, or all of fewer. Where a set has no labels, all are 0.
+    They are always the same, in an order of which fewer are the beginning. None is 2,000 of them, or all of fewer.
+    Where a set has no labels, all are 0.
 
     Raises:
         DataError: there are fewer.
@@ -164,7 +165,7 @@ def test_images(request: Request, count: int | None) -> tuple[Tensor, Tensor]:
     count = min(POINTS, len(source)) if count is None else count
     if len(source) < count:
         raise DataError(f"'{dataset.name}' has {len(source)} such images, {count} are needed: a smaller num_samples")
-    batch = source.__getitems__(Chosen(-1, torch.arange(count)))
+    batch = source.__getitems__(Chosen(-1, mixed_items(len(source), count)))
     labels = getattr(batch, "labels", torch.zeros(count, dtype=torch.int64))
     return batch.images.to(request.model.device), labels
 

@@ -35,11 +35,8 @@ def draw_samples(request: Request, usual: int) -> Tensor:
         raise UsageError(f"processes={request.processes}: {count} samples are for at most as many processes")
     shares = [count * process // request.processes for process in range(request.processes + 1)]
     options = {field.name: getattr(request, field.name) for field in fields(request) if field.name != "loaded"}
-    run = {
-        "name": str(request.loaded.folder),
-        "checkpoint": request.loaded.checkpoint,
-        "weights": request.loaded.weights,
-    }
+    loaded = request.loaded
+    run = {"name": str(loaded.path or loaded.folder), "checkpoint": loaded.checkpoint, "weights": loaded.weights}
     with ProcessPoolExecutor(request.processes, fresh_processes()) as pool:
         each = [
             pool.submit(draw_share, process, run, options, range(*shares[process : process + 2]))

@@ -125,7 +125,7 @@ class Evaluation:
 
     @cached_property
     def fake_features(self) -> Tensor:
-        """``(num_samples, D)``; the samples are those of ``genlab sample`` with the same seed."""
+        """``(num_samples, D)`` of samples that the seed draws."""
         assert isinstance(self.model, Samples)
         generator = self.generator()
         parts = progress(torch.arange(self.num_samples).split(self.batch_size), "features of samples")

@@ -61,7 +61,6 @@ def of_pixels(evaluation: Evaluation) -> list[Score]:
         "unit": "nats an image",
         "images": kinds.get(model.binarization, f"of {model.num_levels} levels"),
     }
-    how["images"] = kinds.get(model.binarization, f"of {model.num_levels} levels")
     how |= {"split": split, "num_images": sum(map(len, values))}
     nats = torch.cat(values).double()
     scores = [

@@ -109,11 +109,15 @@ class GenerativeModel(pl.LightningModule):
         rank, processes = self.trainer.global_rank, self.trainer.world_size
         return sampler(num_rows * processes, *shape, device=self.device)[rank::processes]
 
-    def report(self, **values: Tensor) -> None:
-        """Logs ``train/<name>`` every ``trainer.log_every_n_steps`` batches and at the last of an epoch."""
+    @property
+    def is_due(self) -> bool:
+        """Whether ``report`` logs at this step: every ``trainer.log_every_n_steps`` batches and at an epoch's last."""
         trainer: Any = self.trainer  # which gets some of its attributes from elsewhere
-        is_due = (trainer.global_step + 1) % trainer.log_every_n_steps == 0
-        if is_due or trainer.is_last_batch:
+        return (trainer.global_step + 1) % trainer.log_every_n_steps == 0 or trainer.is_last_batch
+
+    def report(self, **values: Tensor) -> None:
+        """Logs ``train/<name>`` if that is due."""
+        if self.is_due:
             self.log_now(**values)
 
     def log_now(self, **values: Tensor) -> None:

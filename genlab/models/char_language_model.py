@@ -98,6 +98,11 @@ class CharLanguageModel(GenerativeModel):
                 f"dataset={text.name}: CharLanguageModel reads characters, not {text.unit}\n"
                 "data sets of characters: tiny_shakespeare, or text_file with dataset.path=FILE"
             )
+        if (found := len(text.vocabulary.tokens)) > (room := self.network.embedding.num_embeddings):
+            raise UsageError(
+                f"model.vocabulary_size={room}: the text has {found} different characters\n"
+                f"leave the word out, or cut the text's own: dataset.vocabulary_size={room}"
+            )
 
     def on_train_start(self) -> None:
         if self.trainer.global_step == 0:

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate, mse_loss
 
 from genlab.datasets.base import Dataset
 from genlab.datasets.batches import Images
-from genlab.datasets.images import centred
+from genlab.datasets.images import centred, fit
 from genlab.datasets.photos import photographs
 from genlab.datasets.pictures import BadPictureError, PictureFiles, plain
 from genlab.errors import DataError
@@ -174,10 +174,8 @@ def content_picture(content: str, channels: int) -> Tensor:
     own = photographs("train") | photographs("test")
     path = Path(content).expanduser()
     if content in own:
-        picture = own[content]
-        if channels == 1:
-            picture = picture.float().mean(0, keepdim=True).byte()
-        return centred(picture)[None]
+        shape = (channels, *own[content].shape[1:])
+        return centred(fit(own[content][None], 255, shape, "resize")[0])
     if not path.is_file():
         raise DataError(
             f"there is no photograph '{content}' and no such file\n"

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 from genlab.errors import RunError, UsageError
@@ -35,7 +36,7 @@ def describe(run: Run) -> Row:
     row["age"] = time.time() - max(wrote)
     row |= {"model": config["model"]["_target_"].split(".")[-2], "dataset": config["dataset"]["name"]}
     row |= {name: status.get(name) for name in ("state", "epoch", "step", "monitor")}
-    if row["state"] == "finished" and "pruned" in status:
+    if row["state"] == "finished" and status.get("pruned") is not None:
         row |= {"state": "pruned", "epoch": status["pruned"]}
     if row["monitor"]:
         row["monitor"]["last"] = last_value(run.folder, row["monitor"]["name"])
@@ -145,7 +146,7 @@ def age_of(seconds: float | None) -> str | None:
 def print_table(columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
     table = Table(*columns, box=None)
     for line in lines:
-        table.add_row(*("" if value is None else str(value) for value in line))
+        table.add_row(*("" if value is None else escape(str(value)) for value in line))
     console = Console()
     # In a file or pipe no name is cut.
     (console if console.is_terminal else Console(width=1000)).print(table, highlight=False)

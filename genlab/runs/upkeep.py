@@ -58,7 +58,7 @@ def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | int | 
         yes = input(f"remove these {len(files)} files, {decimal(freed)}? [y/N] ").strip().lower() in ("y", "yes")
     if yes:
         for path in files:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a resumed run may have been faster
     if json:
         about = {"files": list(map(str, files)), "bytes": freed, "removed": yes}
         print(json_format.dumps(about, indent=2))

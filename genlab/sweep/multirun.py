@@ -39,7 +39,7 @@ class Jobs:
         self.shares = Shares(at_once, visible_gpus() if at_once > 1 else ())
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         self.signal = 0
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a second signal may interrupt the handling of the first
 
     def run(self, number: int, words: Sequence[str], folder: Path) -> int:
         """Runs one job to its end; its output goes to ``console.log`` in its folder."""
@@ -57,10 +57,11 @@ class Jobs:
         return code
 
     def forward(self, number: int, frame: FrameType | None) -> None:
-        """Hands a signal to every job and starts no other."""
-        self.signal = number
-        for process in list(self.running.values()):
-            process.send_signal(number)
+        """Hands a signal to every job, also to one that is being started, and starts no other."""
+        with self.lock:
+            self.signal = number
+            for process in self.running.values():
+                process.send_signal(number)
 
 
 class Results:

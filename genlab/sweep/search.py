@@ -220,7 +220,7 @@ class Search:
                 return outcome
             metrics = run.folder / "metrics.json"
             outcome.metrics.append(json.loads(metrics.read_text(encoding="utf-8")))
-            if "pruned" in Run(run.folder).status:
+            if Run(run.folder).status.get("pruned") is not None:
                 return outcome
         return outcome
 

@@ -125,10 +125,10 @@ def test_a_run_shows_its_translations(words: list[str], tiles: int, tmp_path: Pa
     [picture] = (run.folder / "samples").iterdir()
     assert picture.name == "epoch-0001-translations.png"
     with Image.open(picture) as image:
-        # Both items of the validation batch: one above the other, or side by side.
+        # As many items as 13 images are of: two above each other, or two rows of two side by side.
         columns = max(1, 8 // tiles) * tiles
         assert image.width == columns * (64 + 2) + 2
-        assert image.height == 2 * tiles // columns * (64 + 2) + 2
+        assert image.height == 13 // tiles * tiles // columns * (64 + 2) + 2
 
 
 @pytest.mark.parametrize(

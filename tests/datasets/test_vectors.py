@@ -319,7 +319,7 @@ def test_on_disk_each_row_is_in_one_split_and_training_rows_keep_their_order(
     loaders = [dataset.train_dataloader(), dataset.val_dataloader(), dataset.test_dataloader()]
     seen = torch.cat([batch.vectors for loader in loaders for batch in loader])
     assert np.array_equal(seen.sort(0).values.numpy(), rows.astype(np.float32))
-    assert len(seen) - len(train) >= held  # evenly spaced, so a few more
+    assert len(seen) - len(train) == held
 
 
 def test_on_disk_a_resumed_epoch_goes_on_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from genlab.drawing.drawn import Drawn, video_library, write
-from genlab.errors import UsageError
+from genlab.drawing.drawn import Drawn, check_folder, video_library, write
+from genlab.errors import RunError, UsageError
 from genlab.processes import fresh_processes
 
 WALKS = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 5, 5)
@@ -33,9 +33,20 @@ def test_each_frame_of_a_walk_shows_one_step_of_all_walks(tmp_path: Path) -> Non
 
 
 def test_earlier_files_give_way(tmp_path: Path) -> None:
-    (tmp_path / "old.mp4").touch()
+    write(Drawn(WALKS, 4, "walk"), tmp_path, video=False)
+    check_folder(tmp_path)
     write(Drawn(WALKS[:2]), tmp_path, video=False)
     assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "0000.png", "0001.png", "samples.npz"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "table.csv", "figure.png", "0001.png.bak", "walk", "samples"])
+def test_a_sampling_to_which_something_was_added_is_not_replaced(name: str, tmp_path: Path) -> None:
+    write(Drawn(WALKS[:2]), tmp_path, video=False)
+    (tmp_path / name).touch()
+    with pytest.raises(RunError, match="holds other files, and nothing of yours is overwritten"):
+        check_folder(tmp_path)
+    write(Drawn(WALKS[:2]), tmp_path, video=False)
+    assert (tmp_path / name).is_file()
 
 
 @pytest.mark.parametrize("side", [5, 29])
