@@ -13,6 +13,8 @@ from child import TRAIN, genlab
 from PIL import Image, ImageSequence
 
 from genlab import cli
+from genlab.datasets.embedded import ASSETS
+from genlab.datasets.loader import mixed_items
 from genlab.errors import installation
 from genlab.models.vae import VAE
 
