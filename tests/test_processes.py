@@ -1,13 +1,18 @@
 """Several processes of one training: they do what one does, and end together."""
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from conftest import differences, short_config, trained
 from ranks import train_by
+
+from genlab.processes import processes_here
+from genlab.training import prepare, resolve_threads
 
 WORDS = ["precision=64-true"]
 
@@ -34,3 +39,28 @@ def test_a_killed_process_ends_the_others_and_they_say_so(tmp_path: Path) -> Non
     status = json.loads((tmp_path / "run" / "status.json").read_text(encoding="utf-8"))
     assert (status["state"], status["step"]) == ("failed", 3)
     assert status["reason"] == said
+
+
+def test_processes_of_one_computer_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(8), raising=False)
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    assert [resolve_threads("auto", processes) for processes in (1, 2, 3, 16)] == [8, 4, 2, 1]
+    assert resolve_threads(5, 2) == 5
+    monkeypatch.setattr("os.getloadavg", lambda: (6.0, 6.0, 6.0))
+    assert resolve_threads("auto", 2) == 1
+
+
+def test_threads_that_are_given_are_those_of_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    prepare(of_four() | {"threads": 3})
+    assert os.environ["OMP_NUM_THREADS"] == "3"  # or Lightning would choose another number for each
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "devices", "count"), [("cpu", 3, 3), ("gpu", [0, 2], 2), ("cpu", "auto", 1), ("auto", "auto", 4)]
+)
+def test_processes_are_counted(accelerator: str, devices: Any, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert processes_here({"accelerator": accelerator, "devices": devices}) == count

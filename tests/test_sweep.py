@@ -3,7 +3,10 @@
 import json
 import shlex
 import signal
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from forked import forked
 from PIL import Image
 
 from genlab.run import Run
+from genlab.sweep.multirun import Jobs
 
 __all__ = ["forked"]
 
@@ -94,3 +98,27 @@ def test_no_picture_of_words_that_are_no_numbers(tmp_path: Path) -> None:
     assert code == 0, output
     assert "adam" in output[output.index(" job ") :]
     assert not (tmp_path / "sweep" / "comparison.png").exists()
+
+
+def test_a_signal_reaches_a_job_that_is_being_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    starting, signalled = threading.Event(), threading.Event()
+    received: list[int] = []
+
+    def slow_start(*_: Any) -> Any:
+        starting.set()
+        signalled.wait(10)
+        return SimpleNamespace(send_signal=received.append)
+
+    jobs = Jobs(1)
+    monkeypatch.setattr("genlab.sweep.multirun.start", slow_start)
+    monkeypatch.setattr("genlab.sweep.multirun.end", lambda process, folder: (130, folder))
+    job = threading.Thread(target=jobs.run, args=(0, ["seed=1"], tmp_path))
+    job.start()
+    starting.wait(10)
+    handler = threading.Thread(target=jobs.forward, args=(signal.SIGINT, None))
+    handler.start()
+    signalled.set()
+    for thread in (handler, job):
+        thread.join(10)
+    assert received == [signal.SIGINT]
+    assert jobs.run(1, ["seed=2"], tmp_path) == 130  # and none is started after it

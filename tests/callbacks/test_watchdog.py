@@ -74,3 +74,17 @@ def test_a_posterior_that_tells_something_has_not() -> None:
         warnings.simplefilter("error")
         end_of_epoch(Watchdog(0), kl=1.5)
         end_of_epoch(Watchdog(0), lower_bound=-3.0)
+
+
+def test_recurrent_layers_are_looked_into() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.GRU(2, 2)
+            self.output = nn.Linear(2, 1)
+
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            self.output(self.layer(batch[0] * 1e38 * 1e38 * 0)[0])
+
+    model: Any = Recurrent()
+    assert "the layer 'layer' (GRU)" in first_bad(model, (torch.ones(3, 1, 2),))

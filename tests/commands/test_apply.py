@@ -12,6 +12,8 @@ from child import TRAIN, genlab
 from PIL import Image
 
 from genlab import cli
+from genlab.applied.results import folder_for
+from genlab.errors import RunError
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +242,13 @@ def test_a_translator_is_not_sampled_but_applied(folder: Path) -> None:
     assert code == 2
     assert "CycleGAN draws no samples, it translates images" in output
     assert "genlab apply translator input=FILE_OR_FOLDER" in output
+
+
+def test_an_apply_that_was_broken_off_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "applied").mkdir()
+    (tmp_path / "applied" / "a-edited.png").touch()
+    assert folder_for(None, tmp_path / "applied") == tmp_path / "applied"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(RunError, match="is not empty, and nothing of yours is overwritten"):
+        folder_for(None, tmp_path / "mine")

@@ -198,6 +198,13 @@ def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> No
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] > before
 
 
+def test_a_run_that_goes_on_forgets_how_it_ended_before(run: Path) -> None:
+    Run(run).write_status(pruned=1, reason="an earlier end")
+    assert genlab("resume", "run", "trainer.max_steps=5", folder=run.parent)[0] == 0
+    status = Run(run).status
+    assert (status["state"], status["pruned"], status["reason"]) == ("finished", None, None)
+
+
 def test_a_run_given_more_time_and_killed_at_once_still_has_that_time(tmp_path: Path) -> None:
     words = ["trainer.max_epochs=100000", "trainer.max_time=00:00:00:01", "run_dir=run"]
     assert genlab(*TRAIN, *words, folder=tmp_path)[0] == 0

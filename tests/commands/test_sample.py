@@ -13,6 +13,7 @@ from child import TRAIN, genlab
 from PIL import Image, ImageSequence
 
 from genlab import cli
+from genlab.commands.sample import plain
 from genlab.datasets.embedded import ASSETS
 from genlab.datasets.loader import mixed_items
 from genlab.errors import installation
@@ -420,3 +421,26 @@ def test_refusals(folder: Path, words: list[str], code: int, message: str) -> No
     assert message in output
     assert found == code
     assert "Traceback" not in output
+
+
+def test_a_checkpoint_that_was_copied_elsewhere(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    copied = tmp_path / "mine" / "copied.ckpt"
+    copied.write_bytes((folder / "vae" / "checkpoints" / "last.ckpt").read_bytes())
+    assert cli.main(["sample", str(copied), "num_samples=4"]) == 2
+    said = "copied.ckpt lies in no run folder: say where the results go, output=FOLDER"
+    assert said in capsys.readouterr().err
+    drawn = ["num_samples=4", f"output={tmp_path / 'drawn'}"]
+    assert cli.main(["sample", str(copied), *drawn, "processes=2"]) == 0
+    with np.load(tmp_path / "drawn" / "samples.npz") as found:
+        np.testing.assert_allclose(found["samples"], samples(folder, "vae", "num_samples=4"), atol=1e-5)
+    assert cli.main(["sample", str(copied), *drawn, "checkpoint=initial"]) == 2
+    assert "checkpoint=initial: " in (said := capsys.readouterr().err)
+    assert "is a checkpoint itself; leave the word out" in said
+
+
+def test_a_class_with_a_slash_in_its_name_makes_one_folder(folder: Path) -> None:
+    assert plain("T-shirt/top") == "T_shirt_top"
+    assert plain(3) == "3"

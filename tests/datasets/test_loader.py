@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genlab.datasets.loader import BatchOrder, Chosen, Loader, WorkerLoader, augmentation, mixed_seed
+from genlab.datasets.loader import BatchOrder, Chosen, Loader, WorkerLoader, augmentation, mixed_items, mixed_seed
 from genlab.errors import DataError, ResourceError
 
 SIZE, BATCH = 53, 10
@@ -129,3 +129,11 @@ def test_near_seeds_are_far_apart() -> None:
     assert len(set(seeds)) == 900
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert mixed_seed(1, 11) != mixed_seed(11, 1)
+
+
+def test_mixed_items_are_of_everywhere_and_fewer_are_their_beginning() -> None:
+    items = mixed_items(1500, 500)
+    assert len(set(items.tolist())) == 500
+    assert torch.bincount(items // 300, minlength=5).min() > 70  # of five classes, one after another
+    assert torch.equal(mixed_items(1500, 20), items[:20])
+    assert sorted(mixed_items(7, 9).tolist()) == list(range(7))

@@ -137,6 +137,11 @@ def test_a_model_that_was_never_trained_says_so() -> None:
         model.sample(1)
 
 
+def test_more_characters_than_the_model_knows_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"model.vocabulary_size=10: the text has 6\d different characters"):
+        prepare(short_config("char_language_model", "model.vocabulary_size=10"))
+
+
 def test_words_are_refused_with_the_data_sets_that_fit() -> None:
     words = ["model=char_language_model", "dataset=tiny_shakespeare_words"]
     check(compose("train", words))

@@ -7,8 +7,10 @@ import pytest
 import torch
 from game import count, sgd, without_trainer
 from PIL import Image
+from torchvision.transforms.functional import to_pil_image
 
 from genlab.datasets.batches import LabelledImages
+from genlab.datasets.photos import photographs
 from genlab.errors import DataError, UsageError
 from genlab.models.mdan import MDAN, content_picture, covering, roughness
 
@@ -155,3 +157,10 @@ def test_what_cannot_work_is_refused() -> None:
         mdan(layers=["relu3_1"])
     with pytest.raises(UsageError, match=r"vgg16_hed has no layer relu5_1"):
         mdan(content="chelsea", content_layer="relu5_1").check_data(ANY)
+
+
+def test_a_grey_photograph_is_the_same_by_its_name_and_from_a_file(tmp_path: Path) -> None:
+    name, photograph = next(iter(photographs("train").items()))
+    to_pil_image(photograph).save(tmp_path / "photo.png")
+    by_name, from_file = content_picture(name, 1), content_picture(str(tmp_path / "photo.png"), 1)
+    assert (by_name - from_file).abs().max() <= 1.01 / 127.5

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from alone import alone
 from sklearn.neural_network import BernoulliRBM
 from torch import Tensor
 
@@ -237,3 +238,12 @@ def test_annealed_importance_sampling_agrees_with_enumeration(learned: tuple[flo
     value, standard_error = estimate(log_weights)
     assert abs(value - exact) < 0.1
     assert standard_error < 0.1
+
+
+def test_the_pseudo_likelihood_is_computed_where_it_is_logged_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, reported = alone(small())
+    for is_due in (False, True):
+        monkeypatch.setattr(RBM, "is_due", is_due)
+        reported.clear()
+        model.training_step(LabelledImages(torch.ones(3, 1, 2, 2).double(), torch.zeros(3)), 0)
+        assert ("pseudo_likelihood" in reported) == is_due
