@@ -7,29 +7,27 @@ doi:10.1111/j.2517-6161.1996.tb02073.x.
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from genlab.datasets.base import Dataset, dataset_of
+from genlab.datasets.base import Dataset
 from genlab.datasets.batches import LabelledImages
 from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
+from genlab.models.from_em import SEEDING_ITEMS, FromEM
 from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import GaussianMixture, SingularCovarianceError
 from genlab.networks.quadratic import Covariance
 from genlab.randomness import own_generators
 
-SEEDING_ITEMS = 10_000
-"""The most training items of a class that a start is chosen among."""
 
-
-class BayesClassifier(GenerativeModel):
+class BayesClassifier(FromEM, GenerativeModel):
     """p(y) and p(x|y), so p(x), p(y|x), and two ways to draw: from a class, or from p(y) and then p(x|y).
 
     An epoch is a pass over the data. Gaussians need one pass, and a second that measures them; mixtures take an
@@ -83,24 +81,12 @@ class BayesClassifier(GenerativeModel):
         self.em = EM(mixture, tol if class_model != "gaussian" else 1e300)
         self.register_buffer("log_priors", torch.full((num_classes,), -math.log(num_classes), dtype=torch.float64))
 
-    @property
-    def mixture(self) -> GaussianMixture:
-        """A group for each class."""
-        return self.em.mixture
-
-    def configure_optimizers(self) -> None:
-        """Nothing here has gradients."""
-
     def check_data(self, dataset: Dataset) -> None:
         if dataset.num_classes != self.num_classes:
             raise UsageError(
                 f"model.num_classes={self.num_classes}, but '{dataset.name}' has "
                 f"{dataset.num_classes or 'no'} classes\nset model.num_classes={dataset.num_classes or 'and labels'}"
             )
-
-    def on_train_start(self) -> None:
-        if self.trainer.global_step == 0:
-            self.begin(dataset_of(self.trainer).sources["train"])
 
     def begin(self, source: Source) -> None:
         """Draws a start for each class from torch's generator; the same on each process.
@@ -175,13 +161,6 @@ class BayesClassifier(GenerativeModel):
         is_right = (joint.argmax(0) == batch.labels).float()
         self.log("val/accuracy", is_right.mean(), batch_size=len(is_right), sync_dist=True)
         self.log("val/log_likelihood", joint.logsumexp(0).mean(), batch_size=len(is_right), sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["em"] = self.em.state(self.all_gather)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        pass_is_complete = bool(checkpoint["state_dict"]["em.pass_is_complete"])
-        self.em.load_state(checkpoint["em"], pass_is_complete, self.trainer.global_rank, self.trainer.world_size)
 
     def log_joint(self, images: Tensor) -> Tensor:
         """log p(x, y) of each class, ``(N, C, H, W)`` -> ``(num_classes, N)`` nats."""

@@ -8,7 +8,6 @@ import math
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,22 +16,19 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
 from genlab import checkpoint as checkpoints
-from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import DataError, NumericError, UsageError
 from genlab.models.base import GenerativeModel
+from genlab.models.from_em import SEEDING_ITEMS, FromMixture
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import GaussianMixture, SingularCovarianceError, criteria
 from genlab.networks.quadratic import Covariance
-from genlab.randomness import own_generators
 
-SEEDING_ITEMS = 10_000
-"""The most training items that a start is chosen among."""
 STARTS = ("k-means", "k-means++", "random")
 
 
-class GMM(GenerativeModel):
+class GMM(FromMixture, GenerativeModel):
     """A mixture of Gaussians; an epoch is one iteration of EM, and memory does not grow with the number of items.
 
     A pass over the data measures the likelihood of the parameters and gathers the E-step's sums. The M-step is taken
@@ -62,7 +58,6 @@ class GMM(GenerativeModel):
     """
 
     batch_type = Vectors | LabelledImages
-    best: Tensor
 
     def __init__(
         self,
@@ -86,25 +81,6 @@ class GMM(GenerativeModel):
         mixture = GaussianMixture(num_restarts, num_components, dim, covariance, regularization)
         self.em = EM(mixture, tol)
         self.register_buffer("best", torch.tensor(0))
-
-    @property
-    def mixture(self) -> GaussianMixture:
-        return self.em.mixture
-
-    def configure_optimizers(self) -> None:
-        """EM has no gradients."""
-
-    def check_data(self, dataset: Dataset) -> None:
-        num_items, num_components = dataset.sizes()["train"], self.mixture.means.shape[1]
-        if num_items < num_components:
-            raise UsageError(
-                f"{num_items} training items are fewer than model.num_components={num_components}\n"
-                "give at most one component an item"
-            )
-
-    def on_train_start(self) -> None:
-        if self.trainer.global_step == 0:
-            self.begin(dataset_of(self.trainer).sources["train"])
 
     def begin(self, source: Source) -> None:
         """Draws a start for each restart from torch's generator, which all processes have seeded alike."""
@@ -160,17 +136,6 @@ class GMM(GenerativeModel):
                 f"model.tol={self.em.tol:g}; give more passes (trainer.max_epochs) or a larger model.tol"
             )
 
-    def validation_step(self, batch: Vectors | LabelledImages, batch_idx: int) -> None:
-        log_likelihood = self.log_likelihood(batch[0])
-        self.log("val/log_likelihood", log_likelihood.mean(), batch_size=len(log_likelihood), sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["em"] = self.em.state(self.all_gather)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        pass_is_complete = bool(checkpoint["state_dict"]["em.pass_is_complete"])
-        self.em.load_state(checkpoint["em"], pass_is_complete, self.trainer.global_rank, self.trainer.world_size)
-
     def log_joint(self, items: Tensor) -> Tensor:
         """log of weight times density of each component, ``(N, *data_shape)`` -> ``(K, N)`` nats."""
         return self.mixture.log_joint(items.flatten(1))[self.best]
@@ -192,17 +157,6 @@ class GMM(GenerativeModel):
         """``(K, *data_shape)``, the heaviest component first."""
         order = self.mixture.weights[self.best].argsort(descending=True)
         return self.mixture.means[self.best][order].unflatten(1, self.data_shape).float()
-
-    def components(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights ``(K,)``, means ``(K, D)`` and covariances ``(K, D, D)``."""
-        return self.mixture.components(int(self.best))
-
-    def sample(
-        self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draws ``(num_samples, *data_shape)``: each item's component first, then its noise; nothing is clamped."""
-        drawn = self.mixture.draw([int(self.best)] * num_samples, own_generators(num_samples, generator))
-        return drawn.float().unflatten(1, self.data_shape).to(self.device)
 
 
 def read_start(path: Path, mixture: GaussianMixture) -> dict[str, Tensor]:

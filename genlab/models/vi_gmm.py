@@ -6,31 +6,28 @@ Models", NIPS 1999. The updates as Bishop, "Pattern Recognition and Machine Lear
 """
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
-from genlab.datasets.base import Dataset, dataset_of
 from genlab.datasets.batches import LabelledImages, Vectors
 from genlab.datasets.loader import Chosen, Source, some_items
 from genlab.errors import NumericError, UsageError
 from genlab.models.base import GenerativeModel
+from genlab.models.from_em import SEEDING_ITEMS, FromMixture
 from genlab.networks.bayesian_mixture import BayesianMixture, moments_of
 from genlab.networks.em import EM
 from genlab.networks.gaussian_mixture import SingularCovarianceError
 from genlab.networks.quadratic import Covariance
-from genlab.randomness import own_generators
 
-SEEDING_ITEMS = 10_000
-"""The most training items that a start is chosen among."""
 ACTIVE_WEIGHT = 0.01
 """A component of less weight counts as pruned."""
 
 
-class VIGMM(GenerativeModel):
+class VIGMM(FromMixture, GenerativeModel):
     """A mixture of Gaussians that finds out how many components the data need; an epoch is one update of all.
 
     The bound is that of log p(all items), without constants; it never falls but by rounding and regularization. Its
@@ -60,7 +57,6 @@ class VIGMM(GenerativeModel):
     """
 
     batch_type = Vectors | LabelledImages
-    best: Tensor
 
     def __init__(
         self,
@@ -92,21 +88,6 @@ class VIGMM(GenerativeModel):
     @property
     def mixture(self) -> BayesianMixture:
         return self.em.mixture
-
-    def configure_optimizers(self) -> None:
-        """The updates have no gradients."""
-
-    def check_data(self, dataset: Dataset) -> None:
-        num_items, num_components = dataset.sizes()["train"], self.mixture.means.shape[1]
-        if num_items < num_components:
-            raise UsageError(
-                f"{num_items} training items are fewer than model.num_components={num_components}\n"
-                "give at most one component an item"
-            )
-
-    def on_train_start(self) -> None:
-        if self.trainer.global_step == 0:
-            self.begin(dataset_of(self.trainer).sources["train"])
 
     def begin(self, source: Source) -> None:
         """Sets the prior from all items, and draws a start for each restart; the same on each process."""
@@ -166,17 +147,6 @@ class VIGMM(GenerativeModel):
                 f"model.tol={self.em.tol:g}; give more passes (trainer.max_epochs) or a larger model.tol"
             )
 
-    def validation_step(self, batch: Vectors | LabelledImages, batch_idx: int) -> None:
-        log_likelihood = self.log_likelihood(batch[0])
-        self.log("val/log_likelihood", log_likelihood.mean(), batch_size=len(log_likelihood), sync_dist=True)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["em"] = self.em.state(self.all_gather)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        pass_is_complete = bool(checkpoint["state_dict"]["em.pass_is_complete"])
-        self.em.load_state(checkpoint["em"], pass_is_complete, self.trainer.global_rank, self.trainer.world_size)
-
     def log_likelihood(self, items: Tensor) -> Tensor:
         """log p(x) of the mixture of posterior means and precisions, ``(N, *data_shape)`` -> ``(N,)`` nats."""
         return self.mixture.predictive_log_joint(items.flatten(1))[self.best].logsumexp(0)
@@ -190,14 +160,3 @@ class VIGMM(GenerativeModel):
         """``(num_clusters, *data_shape)``, the heaviest component first."""
         order = self.mixture.weights[self.best].argsort(descending=True)[: int(self.num_clusters)]
         return self.mixture.means[self.best][order].unflatten(1, self.data_shape).float()
-
-    def components(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights ``(K,)``, means ``(K, D)`` and covariances ``(K, D, D)``."""
-        return self.mixture.components(int(self.best))
-
-    def sample(
-        self, num_samples: int, condition: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Draws ``(num_samples, *data_shape)`` from the mixture of posterior means; nothing is clamped."""
-        drawn = self.mixture.draw([int(self.best)] * num_samples, own_generators(num_samples, generator))
-        return drawn.float().unflatten(1, self.data_shape).to(self.device)
