@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from genlab import config
 from genlab.config.places import GROUPS, commands, config_dir, options
-from genlab.config.yaml_files import check_files, keys_of
+from genlab.config.yaml_files import check_files, read
 from genlab.errors import UsageError
 
 GIVEN = {
@@ -84,6 +85,18 @@ def test_no_recipe_sets_a_value_of_a_class_that_it_did_not_choose(group: str, na
     for key in keys_of(path):
         top = key.split(".")[0]
         assert top not in GROUPS or top in chosen, f"{path} sets {key}, but does not choose the {top}"
+
+
+def keys_of(path: Path) -> list[str]:
+    """Every dotted key that a file sets, but for its defaults list."""
+
+    def below(node: yaml.Node, prefix: str) -> Iterator[str]:
+        for name, value in node.value:
+            yield f"{prefix}{name.value}"
+            if isinstance(value, yaml.MappingNode):
+                yield from below(value, f"{prefix}{name.value}.")
+
+    return [key for key in below(read(path), "") if key.split(".")[0] != "defaults"]
 
 
 def chosen_by(path: Path) -> set[str]:

@@ -1,6 +1,5 @@
 """Faults of YAML files, found before Hydra reads them, and the lines of their keys."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -79,18 +78,6 @@ def line_of(path: Path, key: str) -> tuple[int, str] | None:
             return None
         line, node = found[-1][0].start_mark.line + 1, found[-1][1]
     return line, node.value if isinstance(node, yaml.ScalarNode) else ""
-
-
-def keys_of(path: Path) -> list[str]:
-    """Every dotted key that a file sets, but for its defaults list."""
-
-    def below(node: yaml.Node, prefix: str) -> Iterator[str]:
-        for name, value in node.value:
-            yield f"{prefix}{name.value}"
-            if isinstance(value, yaml.MappingNode):
-                yield from below(value, f"{prefix}{name.value}.")
-
-    return [key for key in below(read(path), "") if key.split(".")[0] != "defaults"]
 
 
 def _check_size(root: yaml.Node, path: Path) -> None:

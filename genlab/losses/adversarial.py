@@ -25,15 +25,12 @@ def cross_entropy(logits: Tensor, probability: float) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, probability))
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, real_label: float = 1.0) -> Tensor:
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """``-E log D(x) - E log(1 - D(G(z)))`` (Goodfellow et al., 2014, arXiv:1406.2661, equation 1), in nats.
 
     It is 2 log 2 if D is 1/2 everywhere.
-
-    Args:
-        real_label: below 1 it is the one-sided label smoothing of Salimans et al., 2016, arXiv:1606.03498, section 3.4.
     """
-    return cross_entropy(real_logits, real_label) + cross_entropy(fake_logits, 0)
+    return cross_entropy(real_logits, 1) + cross_entropy(fake_logits, 0)
 
 
 def nonsaturating_generator_loss(fake_logits: Tensor) -> Tensor:
