@@ -123,6 +123,16 @@ class Run:
         return cls(path.absolute())
 
     @staticmethod
+    def check_name(name: str | None) -> None:
+        """Whether a run or a checkpoint file is named, before anything is imported that takes seconds.
+
+        Raises:
+            RunError: there is neither.
+        """
+        if name is None or not Path(name).expanduser().is_file():
+            Run.open(name)
+
+    @staticmethod
     def under(root: Path) -> list["Run"]:
         """All runs under ``root``, by path."""
         return [Run(path.parent.absolute()) for path in sorted(root.rglob("config.yaml"))]

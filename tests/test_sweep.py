@@ -15,7 +15,7 @@ from forked import forked
 from PIL import Image
 
 from genlab.run import Run
-from genlab.sweep.multirun import Jobs
+from genlab.sweep.multirun import Jobs, compare
 
 __all__ = ["forked"]
 
@@ -122,3 +122,22 @@ def test_a_signal_reaches_a_job_that_is_being_started(monkeypatch: pytest.Monkey
         thread.join(10)
     assert received == [signal.SIGINT]
     assert jobs.run(1, ["seed=2"], tmp_path) == 130  # and none is started after it
+
+
+def test_jobs_of_different_models_are_compared_by_all_that_any_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for number, values in enumerate(({"train/kl": 1.5, "val/elbo": -3}, {"train/bic": 7})):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "metrics.json").write_text(json.dumps(values))
+    compare(tmp_path, {0: ["model=vae", "seed=1"], 1: ["model=gmm", "seed=1"]})
+    names, *rows = (line.split() for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert names == ["job", "model", "train/kl", "val/elbo", "train/bic"]
+    assert rows[:2] == [["0", "vae", "1.5", "-3"], ["1", "gmm", "7"]]
+
+
+def test_jobs_side_by_side_are_of_a_multirun(tmp_path: Path) -> None:
+    code, output = genlab("train", *FEW, "jobs=2", folder=tmp_path)
+    assert code == 2
+    assert "jobs=2 is of several runs, side by side: add -m, or leave the word out" in output

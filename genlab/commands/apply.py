@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from genlab.errors import UsageError
 from genlab.loaded_run import LoadedRun, WeightsChoice
+from genlab.run import Run
 
 if TYPE_CHECKING:
     from genlab.applied.results import Applied
@@ -104,6 +105,7 @@ def main(
         UsageError: the model can do nothing of this, or not this kind or direction, or an option does not go with it.
         DataError: there is no image, or, after all others are done, some cannot be used.
     """
+    Run.check_name(run)
     import torch
 
     from genlab.applied.inputs import images_at, some_unusable

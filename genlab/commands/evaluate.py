@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt
 
 from genlab.errors import UsageError
 from genlab.loaded_run import WeightsChoice
+from genlab.run import Run
 
 if TYPE_CHECKING:
     from genlab.metrics.evaluation import Evaluation, Score
@@ -54,6 +55,7 @@ def main(
             weights are wanted of a run without.
         DataError: the data or the network's weights are damaged.
     """
+    Run.check_name(run)
     import torch
 
     from genlab.drawing.request import draw_by

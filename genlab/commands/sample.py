@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from genlab.errors import UsageError
 from genlab.loaded_run import WeightsChoice
+from genlab.run import Run
 
 Kind = Literal[
     "samples",
@@ -112,6 +113,7 @@ def main(
         RunError: no such run or checkpoint, or the folder holds something else.
         UsageError: the model cannot give this kind, or makes images of images only, or an option does not go with it.
     """
+    Run.check_name(run)
     import torch
 
     from genlab.drawing.drawn import check_folder, write

@@ -45,6 +45,8 @@ def main(
     from genlab.processes import is_main_process, launched_from_outside, processes_here
     from genlab.training import fit, prepare, resolve_threads
 
+    if jobs > 1:
+        raise UsageError(f"jobs={jobs} is of several runs, side by side: add -m, or leave the word out")
     config = {**composed.config, "threads": resolve_threads(threads, processes_here(composed.config["accelerator"]))}
     config["run_dir"] = None  # the folder may move
     if run_dir is None and launched_from_outside() and "GENLAB_RUN_DIR" not in os.environ:

@@ -140,7 +140,7 @@ def draw(folder: Path, max_lines: int = MAX_LINES) -> str:
 
     Hidden files and folders are not shown, as they are not looked into.
     """
-    lines = [f"  {folder.name or folder}/"]
+    lines = [f"  {folder.name}/"]  # of the root, which has no name, its slash
     try:
         for line in _branches(folder, "  ", 2):
             if len(lines) == max_lines:

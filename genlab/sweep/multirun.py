@@ -200,7 +200,7 @@ def commands_to_go_on(folder: Path, jobs: dict[int, list[str]]) -> list[str]:
 
 
 def compare(folder: Path, jobs: dict[int, list[str]]) -> None:
-    """Prints a table of the settings in which the jobs differ and their final values, and draws them.
+    """Prints a table of the settings in which the jobs differ and their final values, and draws those that all have.
 
     Where one number differs, ``comparison.png`` shows each value over it; the least of a criterion is marked.
 
@@ -216,10 +216,11 @@ def compare(folder: Path, jobs: dict[int, list[str]]) -> None:
     values = {
         number: json.loads((folder / str(number) / "metrics.json").read_text(encoding="utf-8")) for number in settings
     }
-    names = [name for name in next(iter(values.values())) if all(name in row for row in values.values())]
-    table = Table("job", *keys, *names, box=None)
+    every = list(dict.fromkeys(name for row in values.values() for name in row))
+    names = [name for name in every if all(name in row for row in values.values())]
+    table = Table("job", *keys, *every, box=None)
     for number, row in settings.items():
-        found = (f"{values[number][name]:.5g}" for name in names)
+        found = (f"{values[number][name]:.5g}" if name in values[number] else "" for name in every)
         table.add_row(str(number), *(row.get(key, "") for key in keys), *found)
     Console(soft_wrap=True).print(table, highlight=False)
     try:

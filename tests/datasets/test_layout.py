@@ -153,3 +153,7 @@ def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "scandir", denied)
     monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / "cat"]))
     assert refusal(tmp_path) == f"{tmp_path}/cat cannot be read: Permission denied"
+
+
+def test_the_root_of_all_folders_is_a_slash() -> None:
+    assert draw(Path("/")).startswith("  /\n  ├── ")
