@@ -137,8 +137,8 @@ def folder_for(output: str | None, usual: Path) -> Path:
         UsageError: it has the name of a picture.
     """
     folder = usual if output is None else Path(output).expanduser()
-    if output is not None and not folder.exists() and folder.suffix.lower() in image_suffixes():
-        raise UsageError(f"output={output}: several files are written; name a folder")
+    if output is not None and not folder.exists() and folder.suffix.lower() in (*image_suffixes(), ".csv"):
+        raise UsageError(f"output={output}: results are written into a folder, with names of their own; name a folder")
     if folder.is_file():
         raise RunError(f"output={folder} is a file: name a folder")
     found = [path.name for path in folder.iterdir()] if folder.is_dir() else []

@@ -130,6 +130,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
             3,
             "two.csv has 2 columns, the model was trained on 3 of 'vector_file'\ngive a file",
         ),
+        (["gmm", "input=rows.csv", "output=labels.csv"], 2, "output=labels.csv: results are written into a folder"),
         (["gmm", "input=names.csv"], 3, "names.csv has no rows"),
         (["gmm", "input=others.csv"], 3, "others.csv has the columns a, b, c; the model was trained on length, "),
         (["gmm", "input=holes.csv"], 3, "1 of 3 values, in 1 of 1 rows; the first is in row 0"),
@@ -146,7 +147,8 @@ def test_refusals(folder: Path, words: list[str], code: int, message: str) -> No
     (folder / "names.csv").write_text("a,b,c\n")
     (folder / "others.csv").write_text("a,b,c\n1,2,3\n")
     (folder / "holes.csv").write_text("1,,3\n")
-    found, output = genlab("apply", *words, "output=refused", folder=folder)
+    given = [] if any(word.startswith("output=") for word in words) else ["output=refused"]
+    found, output = genlab("apply", *words, *given, folder=folder)
     assert message in output
     assert found == code
     assert not (folder / "refused").exists()
