@@ -260,7 +260,7 @@ def bad_files(bad: list[str]) -> str:
             f"{len(bad)} image{'s' if len(bad) > 1 else ''} cannot be used:",
             *(f"  {line}" for line in bad[:10]),
             *more,
-            "list all of them by 'genlab datasets check' and the same words of dataset; mend or remove them, or leave them "
-            "out: dataset.on_bad=skip",
+            "list all of them by 'genlab datasets check' and the same words of dataset; mend or remove them, or leave "
+            "them out: dataset.on_bad=skip",
         ]
     )

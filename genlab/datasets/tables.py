@@ -128,7 +128,8 @@ def _read_csv(path: Path, array: str | None) -> tuple[NDArray, list[str]]:
     if faults:
         more = [f"and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
         listed = "\n".join(f"  {fault}" for fault in [*faults[:MOST_FAULTS], *more])
-        raise DataError(f"{path} has {len(faults)} faults:\n{listed}")
+        advice = "".join(f"\n{line}" for line in _advice([cells for _, cells in table], width, names))
+        raise DataError(f"{path} has {len(faults)} faults:\n{listed}{advice}")
     return rows, names
 
 
@@ -149,9 +150,23 @@ def _faults(cells: list[str], width: int, names: list[str]) -> Iterator[str]:
         return
     for column, cell in enumerate(cells):
         if not _is_number(cell):
-            named = f"'{names[column]}'" if names else f"{column} (counted from 0)"
+            named = _named(column, names)
             point = f"; with a decimal point: {cell.strip().replace(',', '.')}" if DECIMAL_COMMA.match(cell) else ""
             yield f", column {named}: '{cell.strip()}' is no number{point}"
+
+
+def _advice(table: list[list[str]], width: int, names: list[str]) -> Iterator[str]:
+    """What mends many faults at once."""
+    whole = [cells for cells in table if len(cells) == width]
+    if any(DECIMAL_COMMA.match(cell) for cells in whole for cell in cells):
+        yield "write decimal points instead of commas"
+    for column in range(width):
+        if whole and not any(_is_number(cells[column]) or DECIMAL_COMMA.match(cells[column]) for cells in whole):
+            yield f"column {_named(column, names)} holds no number at all: leave it out of the file"
+
+
+def _named(column: int, names: list[str]) -> str:
+    return f"'{names[column]}'" if names else f"{column} (counted from 0)"
 
 
 def _is_number(cell: str) -> bool:

@@ -144,6 +144,12 @@ def test_a_nameless_column_of_row_numbers_is_a_column(tmp_path: Path) -> None:
             "  line 6, column 'y': 'n/a' is no number",
         ),
         ("x\n" + "a\n" * 14, "rows.csv has 14 faults:\n"),
+        ("x\n" + "a\n" * 14, "  and 4 more\ncolumn 'x' holds no number at all: leave it out of the file"),
+        ("a,1\nb,2\nc,3\n", "\ncolumn 0 (counted from 0) holds no number at all: leave it out of the file"),
+        (
+            "1,5;2,5\n1,5;2\n",
+            "  line 2, column 0 (counted from 0): '1,5' is no number; with a decimal point: 1.5\nwrite d",
+        ),
         ("1\n" + "a\n" * 14, "  line 11, column 0 (counted from 0): 'a' is no number\n  and 4 more"),
         (
             "x,y,z\n1,,3\n4, ,6\n",
