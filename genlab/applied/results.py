@@ -138,7 +138,8 @@ def folder_for(output: str | None, usual: Path) -> Path:
     """
     folder = usual if output is None else Path(output).expanduser()
     if output is not None and not folder.exists() and folder.suffix.lower() in (*image_suffixes(), ".csv"):
-        raise UsageError(f"output={output}: results are written into a folder, with names of their own; name a folder")
+        what = "the table has a name of its own" if folder.suffix.lower() == ".csv" else "several files are written"
+        raise UsageError(f"output={output}: {what}; name a folder")
     if folder.is_file():
         raise RunError(f"output={folder} is a file: name a folder")
     found = [path.name for path in folder.iterdir()] if folder.is_dir() else []

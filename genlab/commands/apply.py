@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from genlab.config import Composed
 from genlab.errors import UsageError
 from genlab.loaded_run import LoadedRun, WeightsChoice
 from genlab.run import Run
@@ -21,10 +22,17 @@ GOES_WITH = {
     "direction": ("translations",),
     "sheet": ("translations",),
     "precision": ("translations",),
+    "tile": ("translations",),
     "source": ("blends",),
     "destination": ("blends",),
     "mask": ("blends", "completions"),
     "attributes": ("edits",),
+    "num_samples": ("completions",),
+    "temperature": ("completions",),
+    "steps": ("projection",),
+    "num_starts": ("projection",),
+    "lr": ("projection",),
+    "seed": ("completions", "projection"),
 }
 """The kinds that an option is of; with others it is refused."""
 
@@ -57,6 +65,7 @@ def main(
     device: Literal["auto", "cpu", "cuda", "mps"],
     output: str | None,
     json: bool,
+    composed: Composed,
 ) -> None:
     """Applies a model to image files, or to the rows of a table, and writes into a folder.
 
@@ -119,10 +128,7 @@ def main(
     model: Any = loaded.model.to(where)
     kind = kind or usual_kind(model, attributes, mask)
     check_kind(model, kind)
-    given: dict[str, Any] = {"input": input, "direction": direction, "sheet": sheet, "source": source}
-    given |= {"destination": destination, "mask": mask, "attributes": attributes}
-    given |= {"precision": None if precision == "32-true" else precision}
-    check_options(model, kind, given)
+    check_options(model, kind, {option: composed.config[option] for option in GOES_WITH if option in composed.typed})
     check_devices({"accelerator": where.type, "devices": 1, "num_nodes": 1, "strategy": "auto"}, precision)
     if output == "-" and (json or kind not in ("translations", "blends")):
         raise UsageError("output=- writes one translation or blend to standard output, and nothing else")
@@ -219,13 +225,13 @@ def check_options(model: Any, kind: Kind, given: dict[str, Any]) -> None:
                 raise UsageError(f"mask={words}: {mask_use(model)}")
             raise UsageError(f"{option}={words} {verb} with {fitting}, not kind={kind}")
     if kind == "blends":
-        lacking = [option for option in ("source", "destination", "mask") if given[option] is None]
+        lacking = [option for option in ("source", "destination", "mask") if given.get(option) is None]
         if lacking:
             raise UsageError(
                 f"{' and '.join(lacking)} must be given: kind=blends puts source=IMAGE into destination=IMAGE where "
                 "mask=IMAGE is white"
             )
-    direction = given["direction"]
+    direction = given.get("direction")
     if direction is not None and direction not in model.directions:
         raise UsageError(
             f"direction={direction}: {type(model).__name__} translates in no such direction\n"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from genlab.config import Composed
 from genlab.errors import UsageError
 from genlab.loaded_run import WeightsChoice
 from genlab.run import Run
@@ -55,6 +56,7 @@ def main(
     device: Literal["auto", "cpu", "cuda", "mps"],
     output: str | None,
     json: bool,
+    composed: Composed,
 ) -> None:
     """Writes ``grid.png``, ``0000.png`` … and ``samples.npz`` (array ``samples``) into a folder of their own.
 
@@ -152,6 +154,7 @@ def main(
     loaded.model.to(choose_device(device))
     request = Request(
         loaded=loaded,
+        typed=composed.typed,
         kind=kind,
         num_samples=num_samples,
         seed=seed,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genlab.config.places import config_dir, find, user_dir
-from genlab.config.words import normalize, split_rest
+from genlab.config.words import key_of, normalize, split_rest
 from genlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ class Composed:
     config: dict[str, Any]
     choices: dict[str, str] = field(default_factory=dict)
     base: str | None = None
+
+    @property
+    def typed(self) -> frozenset[str]:
+        """The keys that the words set."""
+        return frozenset(key_of(word) for word in self.words if "=" in word)
 
 
 def compose(command: str, words: list[str] | tuple[str, ...] = ()) -> Composed:

@@ -27,9 +27,14 @@ POINTS = 2000
 
 @dataclass(frozen=True)
 class Request:
-    """A run with its model in evaluation mode, and what is wanted of it; see ``genlab.commands.sample``."""
+    """A run with its model in evaluation mode, and what is wanted of it; see ``genlab.commands.sample``.
+
+    Args:
+        typed: the names of what the user has set; all else is as it is by default.
+    """
 
     loaded: LoadedRun
+    typed: frozenset[str]
     kind: str
     num_samples: int | None
     seed: int
@@ -81,6 +86,9 @@ GOES_WITH = {
     "truncation": ("samples", "neighbours", "walk"),
     "binary": ("samples", "reconstructions", "walk", "latent_grid", "chain", "means"),
     "interpolation": ("walk",),
+    "steps": ("walk",),
+    "num_frames": ("chain",),
+    "num_neighbours": ("neighbours",),
     "video": ("walk", "chain", "growth"),
     "processes": ("samples", "neighbours"),
 }
@@ -95,7 +103,7 @@ def check_kind(request: Request) -> None:
     """
     for option, fitting in GOES_WITH.items():
         value = getattr(request, option)
-        if value is not None and value is not False and request.kind not in fitting:
+        if option in request.typed and value is not None and value is not False and request.kind not in fitting:
             raise UsageError(f"{option}={shown(value)} goes with kind={' or '.join(fitting)}, not kind={request.kind}")
 
 

@@ -130,7 +130,7 @@ def test_of_many_items_the_terminal_shows_how_many_are_where(folder: Path) -> No
             3,
             "two.csv has 2 columns, the model was trained on 3 of 'vector_file'\ngive a file",
         ),
-        (["gmm", "input=rows.csv", "output=labels.csv"], 2, "output=labels.csv: results are written into a folder"),
+        (["gmm", "input=rows.csv", "output=labels.csv"], 2, "output=labels.csv: the table has a name of its own; name"),
         (["gmm", "input=names.csv"], 3, "names.csv has no rows"),
         (["gmm", "input=others.csv"], 3, "others.csv has the columns a, b, c; the model was trained on length, "),
         (["gmm", "input=holes.csv"], 3, "1 of 3 values, in 1 of 1 rows; the first is in row 0"),
