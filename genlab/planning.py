@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from genlab.config.devices import num_cores
 from genlab.ending import seconds_of
 from genlab.errors import GenlabError, ResourceError
 from genlab.processes import fresh_processes, processes_here
@@ -152,7 +153,7 @@ def crowding(config: dict[str, Any]) -> float:
     """How many threads of the processes on this computer share a core; 1 where there are enough, and of GPUs."""
     if config["accelerator"]["accelerator"] != "cpu":
         return 1.0
-    return max(1.0, processes_here(config["accelerator"]) * config["threads"] / (os.cpu_count() or 1))
+    return max(1.0, processes_here(config["accelerator"]) * config["threads"] / num_cores())
 
 
 def steps_per_epoch(config: dict[str, Any]) -> tuple[int, int]:

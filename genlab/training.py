@@ -25,7 +25,7 @@ from genlab.callbacks.schedule import Schedule
 from genlab.callbacks.watchdog import Watchdog
 from genlab.checkpoint import AtomicCheckpointIO
 from genlab.config import build
-from genlab.config.devices import cpu_bf16
+from genlab.config.devices import cpu_bf16, num_cores
 from genlab.datasets.base import Dataset
 from genlab.ending import conclude
 from genlab.errors import GenlabError, ResourceError, UsageError
@@ -58,7 +58,7 @@ def resolve_threads(threads: int | str, processes: int = 1) -> int:
         return threads
     if "OMP_NUM_THREADS" in os.environ:
         return torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = num_cores()
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     return max(1, cores // processes) if busy < cores / 2 else 1
 

@@ -9,6 +9,11 @@ LAUNCHED = ("WORLD_SIZE", "SLURM_NTASKS", "NODE_RANK", "GROUP_RANK")
 """What torchrun, SLURM or a cluster sets in each of the processes it starts."""
 
 
+def num_cores() -> int:
+    """Of this computer, as far as this process may use them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def check_devices(accelerator: dict[str, Any], precision: str) -> None:
     """Refuses a device that this computer does not have; only ``auto`` takes what there is.
 

@@ -1,6 +1,5 @@
 """The samples that ``genlab sample`` shows, drawn by this process or shared out among several."""
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.config.devices import num_cores
 from genlab.drawing.request import Request, as_requested, given_seeds
 from genlab.drawing.seeds import check_labels, condition_of, sampled, sampled_by_seed
 from genlab.errors import ResourceError, UsageError
@@ -71,7 +71,7 @@ def draw_some(request: Request, conditions: list[int] | Tensor | None, which: ra
 
 def draw_share(process: int, run: dict[str, Any], options: dict[str, Any], which: range) -> np.ndarray:
     """What one of several processes does: it loads the run anew."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // options["processes"]))
+    torch.set_num_threads(max(1, num_cores() // options["processes"]))
     loaded = load_model(**run)
     device = choose_device(options["device"])
     if device.type == "cuda":

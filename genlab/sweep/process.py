@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
+from genlab.config.devices import num_cores
+
 POLL = 0.2
 """Seconds between two looks at whether something has come to its end."""
 
@@ -27,7 +29,7 @@ class Shares:
 
     def __init__(self, jobs: int, gpus: Sequence[str]) -> None:
         self.free: SimpleQueue[dict[str, str]] = SimpleQueue()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = num_cores()
         for slot in range(jobs):
             share = {"OMP_NUM_THREADS": str(max(1, cores // jobs))} if jobs > 1 else {}
             if jobs > 1 and gpus:

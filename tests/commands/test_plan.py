@@ -41,7 +41,7 @@ def test_a_plan_of_two_processes(
 def test_processes_that_share_cores_take_longer(
     devices: int, threads: int, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(4), raising=False)
     accelerator = {"accelerator": "cpu", "devices": devices, "num_nodes": 3}
     assert crowding({"accelerator": accelerator, "threads": threads}) == share
     assert crowding({"accelerator": accelerator | {"accelerator": "gpu"}, "threads": threads}) == 1
