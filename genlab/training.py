@@ -200,7 +200,7 @@ def fit(
     )
     if trainer.is_global_zero:
         about = f"{type(model).__name__} on {config['dataset']['name']} in {run.folder}"
-        console.print(about, highlight=False, markup=False)
+        console.print(about, soft_wrap=True, highlight=False, markup=False)
         has_convolutions = any(isinstance(module, nn.modules.conv._ConvNd) for module in model.modules())
         if has_convolutions and config["precision"] == "32-true" and (unit := native_bf16(trainer.accelerator)):
             console.print(

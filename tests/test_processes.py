@@ -1,5 +1,6 @@
 """Several processes of one training: they do what one does, and end together."""
 
+import csv
 import json
 import os
 import signal
@@ -26,8 +27,18 @@ def test_four_processes_train_as_one(tmp_path: Path) -> None:
     each = [torch.load(tmp_path / f"rank-{rank}.pt") for rank in range(4)]
     assert all(differences(each[0], other) == [] for other in each[1:])
     alone = trained(tmp_path / "alone", short_config("vae", *WORDS))["state_dict"]
+    assert logged(tmp_path / "run") == pytest.approx(logged(tmp_path / "alone"), rel=1e-9)
     for name, weights in alone.items():
         torch.testing.assert_close(each[0][name], weights, rtol=1e-6, atol=1e-9)
+
+
+def logged(run: Path) -> list[float]:
+    """All ``train/…`` values of a run, which are those of whole batches."""
+    with (run / "log.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [float(value) for row in rows for name, value in row.items() if name.startswith("train/") and value]
+    assert len(found) == 6 * 3
+    return found
 
 
 def test_a_killed_process_ends_the_others_and_they_say_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genlab.config import Composed, check, difference, load, save
+from genlab.config.values import shown
 from genlab.errors import RunError
 from genlab.run import BUDGET, TIME_IS_OVER, Run, write_json
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 FREE = (
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time", "trainer.log_every_n_steps"),
     *("trainer.check_val_every_n_epoch", "trainer.limit_val_batches", "trainer.enable_progress_bar"),
-    *("trainer.num_sanity_val_steps", "checkpoint", "callbacks", "jobs", "run_dir"),
+    *("trainer.num_sanity_val_steps", "checkpoint", "callbacks"),
     *("dataset.num_workers", "dataset.path", "dataset.memory_mb", "dataset.download"),
 )
 """Settings that a run may be resumed with other values of: the training goes on to the same bits."""
@@ -57,8 +58,8 @@ def refuse_changes(old: dict[str, Any], new: dict[str, Any]) -> None:
         if not any(key == free or key.startswith(f"{free}.") for free in (*FREE, *FREE_AT_A_COST))
     ]
     if changed:
-        rows = [f"  {key}: {before} in the run, {after} now" for key, before, after in changed]
-        free = [key for key in (*FREE, *FREE_AT_A_COST) if key not in ("jobs", "run_dir")]  # nothing to this command
+        rows = [f"  {key}: {shown(before)} in the run, {shown(after)} now" for key, before, after in changed]
+        free = [key if "." in key or key == "threads" else f"{key}.KEY" for key in (*FREE, *FREE_AT_A_COST)]
         raise RunError(
             "a run goes on with the settings it began with; these differ:\n"
             + "\n".join(rows)

@@ -66,7 +66,9 @@ def main(
         rows.sort(key=lambda row: order(row, sort))
     if action is None and found and not rows and not json:
         states = sorted({row["state"] for row in described})
-        print(f"none of {len(found)} runs fits where={where}; their states: {', '.join(states)}")
+        tags = sorted({tag for row in described for tag in row["tags"]})
+        about = f"their states: {', '.join(states)}; their tags: {', '.join(tags) or 'none'}"
+        print(f"none of {len(found)} runs fits where={where}; {about}")
         return
     if action is None:
         show(rows, folder, json)

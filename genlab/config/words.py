@@ -74,6 +74,8 @@ def normalize(command: str, word: str) -> str:
     if ("=" not in word and not word.startswith("~")) or ("run" in named and _is_path(word)):
         if not named or word.startswith("-"):
             raise UsageError(f"'{word}' is not understood: `genlab {command}` takes words like key=value{meant(word)}")
+        if named == ["action"] and (guess := meant(word)) and not _is_path(word):
+            raise UsageError(f"'{word}' is not understood{guess}")
         return f"{named[0]}={quoted(word)}"
     key, _, value = word.partition("=")
     if key.lstrip("+") in PATHS and value not in ("", "null", "???") and value[0] not in "'\"$":

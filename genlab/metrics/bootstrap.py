@@ -36,4 +36,4 @@ def interval(values: Tensor, low: float, high: float) -> list[float]:
         low, high: the least and the largest that the score can be; the interval is cut there.
     """
     margin = 1.96 * values[1:].std().item()
-    return [max(low, values[0].item() - margin), min(high, values[0].item() + margin)]
+    return [float(max(low, values[0].item() - margin)), float(min(high, values[0].item() + margin))]

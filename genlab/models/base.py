@@ -121,13 +121,18 @@ class GenerativeModel(pl.LightningModule):
             self.log_now(**values)
 
     def log_now(self, **values: Tensor) -> None:
-        """Logs ``train/<name>`` at the step in work.
+        """Logs ``train/<name>`` at the step in work, of several processes the mean.
 
         The loggers are called at once, not by Lightning at the end of the step: a checkpoint of this step is written
         before that, so a run killed after it would resume with a gap in its curves.
         """
         trainer = self.trainer
-        self.reported |= {f"train/{name}": value.item() for name, value in values.items()}
-        named = {f"train/{name}": self.reported[f"train/{name}"] for name in values}
+        if trainer.world_size > 1:
+            means = trainer.strategy.reduce(
+                torch.stack([value.detach().double() for value in values.values()]), reduce_op="mean"
+            )
+            values = dict(zip(values, means, strict=True))
+        named = {f"train/{name}": value.item() for name, value in values.items()}
+        self.reported |= named
         for logger in trainer.loggers:
             logger.log_metrics(named | {"epoch": trainer.current_epoch}, trainer.global_step)

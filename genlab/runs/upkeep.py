@@ -64,7 +64,8 @@ def prune(rows: list[Row], json: bool, keep: list[str], older_than: str | int | 
         print(json_format.dumps(about, indent=2))
     else:
         runs = sum(map(bool, superfluous)) if yes else 0
-        print(f"{len(files) if yes else 0} files removed, {decimal(freed if yes else 0)}, in {runs} runs")
+        removed = f"{len(files) if yes else 0} file{'' if yes and len(files) == 1 else 's'} removed"
+        print(f"{removed}, {decimal(freed if yes else 0)}, in {runs} run{'' if runs == 1 else 's'}")
 
 
 def tag(rows: list[Row], json: bool, add: list[str], remove: list[str]) -> None:

@@ -208,8 +208,7 @@ def compare(folder: Path, jobs: dict[int, list[str]]) -> None:
         folder: of the sweep.
         jobs: the words of each job that succeeded.
     """
-    from rich.console import Console
-    from rich.table import Table
+    from genlab.runs.listing import print_table
 
     settings = {number: dict(word.split("=", 1) for word in words if "=" in word) for number, words in jobs.items()}
     keys = [key for key in next(iter(settings.values())) if len({row.get(key) for row in settings.values()}) > 1]
@@ -218,11 +217,11 @@ def compare(folder: Path, jobs: dict[int, list[str]]) -> None:
     }
     every = list(dict.fromkeys(name for row in values.values() for name in row))
     names = [name for name in every if all(name in row for row in values.values())]
-    table = Table("job", *keys, *every, box=None)
+    lines = []
     for number, row in settings.items():
         found = (f"{values[number][name]:.5g}" if name in values[number] else "" for name in every)
-        table.add_row(str(number), *(row.get(key, "") for key in keys), *found)
-    Console(soft_wrap=True).print(table, highlight=False)
+        lines.append([number, *(row.get(key, "") for key in keys), *found])
+    print_table(["job", *keys, *every], lines)
     try:
         numbers = [float(row[key]) for row in settings.values() for key in keys]
     except (KeyError, ValueError):

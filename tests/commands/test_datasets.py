@@ -52,6 +52,11 @@ def test_a_narrow_list_loses_nothing(capsys: pytest.CaptureFixture[str], monkeyp
     assert ".csvor.tsvfile:dataset.path=FILE" in "".join(out.split())
 
 
+def test_the_name_of_a_data_set_alone_is_told_how_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["datasets", "check", "optdigits"]) == 2
+    assert capsys.readouterr().err == "genlab: 'optdigits' is not understood; did you mean dataset=optdigits?\n"
+
+
 def test_the_list_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["datasets", "json=true"]) == 0
     listed = json.loads(capsys.readouterr().out)

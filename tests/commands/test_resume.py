@@ -198,6 +198,15 @@ def test_a_run_whose_time_is_over_says_so_and_how_to_go_on(tmp_path: Path) -> No
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["genlab"]["step"] > before
 
 
+def test_a_run_does_not_go_on_in_another_folder(run: Path) -> None:
+    before = contents(run)
+    code, output = genlab("resume", "run", "run_dir=other", folder=run.parent)
+    assert code == 4
+    assert "run_dir: null in the run, other now" in output
+    assert "callbacks.KEY" in output
+    assert contents(run) == before
+
+
 def test_a_run_that_goes_on_forgets_how_it_ended_before(run: Path) -> None:
     Run(run).write_status(pruned=1, reason="an earlier end")
     assert genlab("resume", "run", "trainer.max_steps=5", folder=run.parent)[0] == 0
