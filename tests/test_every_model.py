@@ -120,6 +120,7 @@ def test_every_parameter_gets_a_gradient(model_name: str, monkeypatch: pytest.Mo
     optimizers = [optimizers] if isinstance(optimizers, torch.optim.Optimizer) else optimizers
     model.optimizers = lambda use_pl_optimizer=True: optimizers[0] if len(optimizers) == 1 else optimizers
     model.report = lambda **values: None
+    monkeypatch.setattr(GenerativeModel, "is_due", True)
     model.draw = lambda sampler, *shape: sampler(*shape)
     touched: set[int] = set()
 
