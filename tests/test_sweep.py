@@ -101,7 +101,7 @@ def test_no_picture_of_words_that_are_no_numbers(tmp_path: Path) -> None:
 
 
 def test_a_signal_reaches_a_job_that_is_being_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    starting, signalled = threading.Event(), threading.Event()
+    starting, signalled, handled = threading.Event(), threading.Event(), threading.Event()
     received: list[int] = []
 
     def slow_start(*_: Any) -> Any:
@@ -111,15 +111,16 @@ def test_a_signal_reaches_a_job_that_is_being_started(monkeypatch: pytest.Monkey
 
     jobs = Jobs(1)
     monkeypatch.setattr("genlab.sweep.multirun.start", slow_start)
-    monkeypatch.setattr("genlab.sweep.multirun.end", lambda process, folder: (130, folder))
+    monkeypatch.setattr("genlab.sweep.multirun.end", lambda process, folder: (handled.wait(10) and 130, folder))
     job = threading.Thread(target=jobs.run, args=(0, ["seed=1"], tmp_path))
     job.start()
     starting.wait(10)
     handler = threading.Thread(target=jobs.forward, args=(signal.SIGINT, None))
     handler.start()
     signalled.set()
-    for thread in (handler, job):
-        thread.join(10)
+    handler.join(10)
+    handled.set()
+    job.join(10)
     assert received == [signal.SIGINT]
     assert jobs.run(1, ["seed=2"], tmp_path) == 130  # and none is started after it
 
