@@ -36,7 +36,6 @@ GOES_WITH = {
 }
 """The kinds that an option is of; with others it is refused."""
 
-
 MOST_ROWS = 20
 """Of a table on the terminal."""
 
@@ -268,7 +267,7 @@ def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> Non
     if named in ("class", "component"):
         print_counts(applied.values, named)
     elif named != "output":
-        print_table(applied.values, named)
+        print_scores(applied.values, named)
     shown = applied.files if len(applied.files) <= 3 else [*applied.files[:3], "…"]
     count = f"{len(applied.values):,} image{'s' if len(applied.values) > 1 else ''}"
     where = ", ".join(shown) if applied.folder is None else f"the folder {os.path.relpath(applied.folder)}"
@@ -278,34 +277,24 @@ def report(applied: "Applied", loaded: LoadedRun, kind: Kind, json: bool) -> Non
         print(f"before and after: {os.path.relpath(applied.folder / sheets[0])}")
 
 
-def print_table(rows: list[dict[str, Any]], named: str) -> None:
+def print_scores(rows: list[dict[str, Any]], named: str) -> None:
     """Files and values, the highest first."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from genlab.runs.listing import print_table
 
-    table = Table("file", named, box=None)
-    for row in sorted(rows, key=lambda row: -row[named]):
-        table.add_row(escape(row["file"]), f"{row[named]:.5g}")
-    Console(soft_wrap=True).print(table, highlight=False)
+    ordered = sorted(rows, key=lambda row: -row[named])
+    print_table(["file", named], [[row["file"], f"{row[named]:.5g}"] for row in ordered])
 
 
 def print_counts(rows: list[dict[str, Any]], named: str) -> None:
     """How many items are of each class or component, and how sure that is; of few items, each."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from genlab.runs.listing import print_table
 
-    unit = next(iter(rows[0]))
     if len(rows) <= MOST_ROWS:
-        table = Table(*rows[0], box=None)
-        for row in rows:
-            table.add_row(
-                *(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row.values())
-            )
-    else:
-        table = Table(named, f"{unit}s", "mean probability", box=None)
-        for value in sorted({row[named] for row in rows}):
-            of_it = [row["probability"] for row in rows if row[named] == value]
-            table.add_row(escape(str(value)), f"{len(of_it):,}", f"{sum(of_it) / len(of_it):.4g}")
-    Console(soft_wrap=True).print(table, highlight=False)
+        shown = [[f"{value:.4g}" if isinstance(value, float) else value for value in row.values()] for row in rows]
+        print_table(list(rows[0]), shown)
+        return
+    lines = []
+    for value in sorted({row[named] for row in rows}):
+        of_it = [row["probability"] for row in rows if row[named] == value]
+        lines.append([value, f"{len(of_it):,}", f"{sum(of_it) / len(of_it):.4g}"])
+    print_table([named, f"{next(iter(rows[0]))}s", "mean probability"], lines)
