@@ -46,6 +46,8 @@ class VectorsOnDisk:
         self.held_out = held_out
         num_rows = len(np.load(path, mmap_mode="r"))
         self.rows_held_out = torch.arange(num_held_out) * num_rows // max(1, num_held_out)
+        # How many of the other rows come before each that is held out.
+        self.others_before = self.rows_held_out - torch.arange(num_held_out)
         self.size = num_held_out if held_out else num_rows - num_held_out
 
     def __len__(self) -> int:
@@ -55,9 +57,7 @@ class VectorsOnDisk:
         if self.held_out:
             rows = self.rows_held_out[chosen.items]
         else:
-            # How many of the other rows come before each that is held out.
-            others_before = self.rows_held_out - torch.arange(len(self.rows_held_out))
-            rows = chosen.items + torch.searchsorted(others_before, chosen.items, right=True)
+            rows = chosen.items + torch.searchsorted(self.others_before, chosen.items, right=True)
         # Mapped anew for each part: pages of a mapping, and with each touched its neighbours, count as memory in use.
         parts = [np.load(self.path, mmap_mode="r")[part.numpy()] for part in rows.split(MAPPED_ROWS)]
         return Vectors(torch.from_numpy(np.concatenate(parts).astype(np.float32)))
