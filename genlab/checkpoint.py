@@ -8,6 +8,7 @@ import hashlib
 import os
 import pickle
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,15 +26,24 @@ TEMPORARY = ".partial"
 
 
 class _HashingFile:
-    """A file to write to that keeps the SHA-256 of what was written."""
+    """A file to write to that keeps the SHA-256 of what was written.
 
-    def __init__(self, file: BinaryIO) -> None:
+    A thread hashes what is worth waking it for while the system takes the same bytes: neither holds Python's lock.
+    """
+
+    def __init__(self, file: BinaryIO, pool: Executor) -> None:
         self.file = file
+        self.pool = pool
         self.sha256 = hashlib.sha256()
 
     def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        return self.file.write(data)
+        if len(data) < 1 << 20:
+            self.sha256.update(data)
+            return self.file.write(data)
+        hashed = self.pool.submit(self.sha256.update, data)
+        written = self.file.write(data)
+        hashed.result()
+        return written
 
     def flush(self) -> None:
         self.file.flush()
@@ -51,8 +61,8 @@ def save(checkpoint: dict[str, Any], path: Path) -> None:
     partial = path.with_name(path.name + TEMPORARY)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            hashing: Any = _HashingFile(file)  # torch only writes and flushes
+        with partial.open("wb") as file, ThreadPoolExecutor(1) as pool:
+            hashing: Any = _HashingFile(file, pool)  # torch only writes and flushes
             torch.save(checkpoint, hashing)
             file.write(hashing.sha256.hexdigest().encode())
             file.flush()

@@ -55,7 +55,8 @@ class GatedLayer(nn.Module):
         super().__init__()
         self.radius = kernel_size // 2
         height = self.radius if mask_type == "A" else self.radius + 1
-        self.vertical = nn.Conv2d(in_width, 2 * width, (height, kernel_size), padding=self.radius)
+        self.rows_above = (0, 0, self.radius, height - self.radius - 1)  # a negative number leaves the last row out
+        self.vertical = nn.Conv2d(in_width, 2 * width, (height, kernel_size), padding=(0, self.radius))
         self.link = nn.Conv2d(2 * width, 2 * width, 1)
         self.horizontal = MaskedConv2d(in_width, 2 * width, (1, kernel_size), mask_type, num_colours, num_parts=2)
         self.output = MaskedConv2d(width, width, 1, "B", num_colours)
@@ -63,7 +64,7 @@ class GatedLayer(nn.Module):
         self.is_residual = mask_type == "B"
 
     def forward(self, vertical: Tensor, horizontal: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        above = self.vertical(vertical)[:, :, : vertical.shape[2]]
+        above = self.vertical(functional.pad(vertical, self.rows_above))
         beside = self.horizontal(horizontal) + self.link(above)
         if self.of_class is not None:
             for_above, for_beside = self.of_class(labels)[:, :, None, None].chunk(2, 1)
@@ -171,6 +172,7 @@ class GatedPixelCNN(FromLevels, GenerativeModel):
                 MaskedConv2d(head_width, colours * num_logits(num_levels), 1, "B", colours),
             ]
         )
+        self.to(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return self.optimizer(self.parameters())

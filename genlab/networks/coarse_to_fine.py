@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from genlab.networks.patchgan import instance_norm
-from genlab.networks.residual import ResidualBlock, ResidualGenerator, Upsampling, doubled
+from genlab.networks.residual import ReflectedConv2d, ResidualBlock, ResidualGenerator, Upsampling, doubled
 
 
 class CoarseToFine(nn.Module):
@@ -31,7 +31,7 @@ class CoarseToFine(nn.Module):
         whole = ResidualGenerator(in_channels, out_channels, width, num_blocks, num_downsamplings, upsampling)
         self.coarse = nn.Sequential(*list(whole)[:-2])  # all but what makes an image of its maps
         self.down = nn.Sequential(
-            nn.Conv2d(in_channels, narrow, 7, padding=3, padding_mode="reflect"),
+            ReflectedConv2d(in_channels, narrow, 7),
             instance_norm(narrow),
             nn.ReLU(inplace=True),
             nn.Conv2d(narrow, width, 3, stride=2, padding=1),
@@ -43,7 +43,7 @@ class CoarseToFine(nn.Module):
             *doubled(width, narrow, upsampling),
             instance_norm(narrow),
             nn.ReLU(inplace=True),
-            nn.Conv2d(narrow, out_channels, 7, padding=3, padding_mode="reflect"),
+            ReflectedConv2d(narrow, out_channels, 7),
             nn.Tanh(),
         )
 

@@ -55,6 +55,7 @@ class MaskedConv2d(nn.Conv2d):
             raise ValueError(f"kernel_size={kernel_size}: a mask has a middle, so the sides are odd")
         super().__init__(in_channels, out_channels, (height, width), padding=(height // 2, width // 2))
         self.num_colours = num_colours
+        self.margin = (width // 2, width // 2 if height > 1 else 0, height // 2, 0)  # of causal_weight
         mask = torch.ones(out_channels, in_channels, height, width)
         mask[:, :, height // 2 + 1 :] = 0
         mask[:, :, height // 2, width // 2 + 1 :] = 0
@@ -75,8 +76,8 @@ class MaskedConv2d(nn.Conv2d):
         return weight[..., : width // 2 + 1] if height == 1 else weight
 
     def forward(self, images: Tensor) -> Tensor:
-        output = functional.conv2d(images, self.causal_weight(), self.bias, padding=self.padding)
-        return output[..., : images.shape[-2], : images.shape[-1]]
+        seen = functional.pad(images, self.margin) if self.kernel_size != (1, 1) else images
+        return functional.conv2d(seen, self.causal_weight(), self.bias)
 
 
 def in_full(layer: nn.Module, features: Tensor) -> Tensor:

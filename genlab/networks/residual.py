@@ -6,11 +6,32 @@ arXiv:1603.08155, supplement, as changed by Zhu et al., 2017, arXiv:1703.10593, 
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from genlab.networks.patchgan import instance_norm
 
 Upsampling = Literal["transposed", "nearest"]
+
+
+class ReflectedConv2d(nn.Conv2d):
+    """A convolution that keeps the side of its maps: their borders are reflected.
+
+    Shapes: ``(N, in_channels, H, W)`` -> ``(N, out_channels, H, W)``, sides longer than half of the kernel's.
+
+    torch's ``padding_mode="reflect"`` pads in float32 on a CPU that computes in bf16, which takes a tenth of a
+    CycleGAN's step.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size)
+        self.margin = [kernel_size // 2] * 4
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            reflected = pad(maps, self.margin, mode="reflect")
+        return super().forward(reflected)
 
 
 class ResidualBlock(nn.Module):
@@ -22,10 +43,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            ReflectedConv2d(channels, channels, 3),
             instance_norm(channels),
             nn.ReLU(inplace=True),
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            ReflectedConv2d(channels, channels, 3),
             instance_norm(channels),
         )
 
@@ -55,7 +76,7 @@ class ResidualGenerator(nn.Sequential):
         upsampling: Upsampling,
     ) -> None:
         channels = [width * 2**level for level in range(num_downsamplings + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect")]
+        layers: list[nn.Module] = [ReflectedConv2d(in_channels, width, 7)]
         layers += [instance_norm(width), nn.ReLU(inplace=True)]
         for narrow in channels[:-1]:
             layers += [nn.Conv2d(narrow, 2 * narrow, 3, stride=2, padding=1)]
@@ -64,7 +85,7 @@ class ResidualGenerator(nn.Sequential):
         for narrow in reversed(channels[:-1]):
             layers += doubled(2 * narrow, narrow, upsampling)
             layers += [instance_norm(narrow), nn.ReLU(inplace=True)]
-        layers += [nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
+        layers += [ReflectedConv2d(width, out_channels, 7), nn.Tanh()]
         super().__init__(*layers)
 
 
@@ -78,5 +99,4 @@ def doubled(in_channels: int, out_channels: int, upsampling: Upsampling) -> list
     """
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)]
-    convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode="reflect")
-    return [nn.Upsample(scale_factor=2), convolution]
+    return [nn.Upsample(scale_factor=2), ReflectedConv2d(in_channels, out_channels, 3)]

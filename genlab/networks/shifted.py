@@ -121,6 +121,8 @@ class ConcatELU(torch.autograd.Function):
         ctx.inside = (..., slice(top, top + height), slice(left, left + width))
         positive, negative = output[ctx.inside].chunk(2, 1)
         below_zero = features.to(torch.promote_types(features.dtype, torch.float32)).abs().neg_().exp_().sub_(1)
+        # Rounded first: of mixed types the larger one takes three times as long.
+        features, below_zero = features.to(output.dtype), below_zero.to(output.dtype)
         torch.maximum(features, below_zero, out=positive)
         torch.maximum(-features, below_zero, out=negative)
         ctx.save_for_backward(output)

@@ -49,7 +49,8 @@ class GatedBlock(nn.Module):
         hidden = self.gate(self.dropout(concat_elu(hidden, self.gate.margin)))
         if self.of_class is not None:
             hidden = hidden + self.of_class(labels)[:, :, None, None]
-        return features + functional.glu(hidden, dim=1)
+        content, openness = hidden.chunk(2, 1)
+        return features + content * openness.to(features.dtype).sigmoid()  # of bf16 it takes longer
 
 
 class Scale(nn.Module):
