@@ -29,6 +29,12 @@ def test_what_was_saved_is_loaded(path: Path) -> None:
     assert torch.equal(load(path)["state_dict"]["weight"], torch.arange(6.0))
 
 
+def test_tensors_of_megabytes_are_hashed_in_their_order(tmp_path: Path) -> None:
+    tensors = [torch.full((300_000,), float(number)) for number in range(5)]
+    save(small() | {"state_dict": tensors}, tmp_path / "last.ckpt")
+    assert all(torch.equal(*pair) for pair in zip(load(tmp_path / "last.ckpt")["state_dict"], tensors, strict=True))
+
+
 def test_plain_torch_and_zip_readers_still_read_the_file(path: Path) -> None:
     assert torch.load(path, weights_only=True)["genlab"]["step"] == 3
     assert zipfile.ZipFile(path).testzip() is None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.networks.residual import ResidualBlock, ResidualGenerator, Upsampling, doubled
+from genlab.networks.residual import ReflectedConv2d, ResidualBlock, ResidualGenerator, Upsampling, doubled
 
 
 def count(network: nn.Module) -> int:
@@ -54,3 +54,12 @@ def test_a_transposed_convolution_draws_grains_on_a_constant_image_and_a_repeate
     torch.testing.assert_close(grained[..., ::2, ::2], grained[..., :1, :1].expand(1, 2, 6, 6))  # every other pixel
     smooth = nn.Sequential(*doubled(3, 2, "nearest"))(image)
     torch.testing.assert_close(smooth, smooth[..., :1, :1].expand_as(smooth))
+
+
+@pytest.mark.parametrize("kernel_size", [3, 7])
+def test_borders_are_those_of_torch(kernel_size: int) -> None:
+    reflected = ReflectedConv2d(2, 3, kernel_size)
+    of_torch = nn.Conv2d(2, 3, kernel_size, padding=kernel_size // 2, padding_mode="reflect")
+    of_torch.load_state_dict(reflected.state_dict())
+    maps = torch.randn(2, 2, 8, 12)
+    torch.testing.assert_close(reflected(maps), of_torch(maps))
