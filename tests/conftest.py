@@ -44,8 +44,8 @@ LARGE = 64 * 64
 """Numbers in an item from which it is large."""
 
 
-LONG = ("test_tutorial", "test_wheel", "test_sweeps_page", "test_config")
-"""Modules with tests that take half a minute and more."""
+LONG = ("test_tutorial", "test_wheel", "test_sweeps_page", "test_config", "test_every_model")
+"""Modules with tests, or groups of tests, that take half a minute and more."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
